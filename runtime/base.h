@@ -1,0 +1,37 @@
+/* What every file of the library may assume: compiler hints and the visibility of shared private
+ * names. Layer 0: needs the C standard library only.
+ *
+ * Private functions that more than one file uses are named gooi_*; the build hides everything that
+ * is not marked GOO_API (include/goo/core/types.h).
+ */
+#ifndef GOO_RUNTIME_BASE_H
+#define GOO_RUNTIME_BASE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__GNUC__) || defined(__clang__)
+#define GOOI_LIKELY(x) __builtin_expect(!!(x), 1)
+#define GOOI_UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define GOOI_ALWAYS_INLINE inline __attribute__((always_inline))
+#define GOOI_NEVER_INLINE __attribute__((noinline))
+#define GOOI_COLD __attribute__((cold, noinline))
+#define GOOI_NORETURN __attribute__((noreturn))
+#define GOOI_PRINTF(format, first) __attribute__((format(printf, format, first)))
+#define GOOI_PREFETCH(address) __builtin_prefetch(address)
+#else
+#define GOOI_LIKELY(x) (x)
+#define GOOI_UNLIKELY(x) (x)
+#define GOOI_ALWAYS_INLINE inline
+#define GOOI_NEVER_INLINE
+#define GOOI_COLD
+#define GOOI_NORETURN
+#define GOOI_PRINTF(format, first)
+#define GOOI_PREFETCH(address) ((void)(address))
+#endif
+
+/* The number of elements of an array whose size is known here. */
+#define GOOI_COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+#endif

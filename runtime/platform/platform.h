@@ -1,0 +1,74 @@
+/* The OS contract: everything the library asks of an operating system. A port is one new file
+ * that defines these functions; meson.build chooses it.
+ *
+ * Rules, stated once. Sizes and addresses are multiples of gooi_platform_page_size unless it says
+ * otherwise. No call prints, allocates through the library, or leaves errno changed on success.
+ * Address space has three states: reserved (touching it faults), committed (reads zero until
+ * written), and decommitted (reserved or committed again, contents lost). A failure is reported by
+ * the return value and changes nothing. Threads: any, for disjoint address ranges.
+ *
+ *   reserve ──commit──▶ committed ──decommit──▶ reserved      release ends all of it
+ *                          └──────discard──────▶ committed, reads zero again, memory given back
+ *
+ * Windows: VirtualAlloc MEM_RESERVE/MEM_COMMIT/MEM_DECOMMIT. WebAssembly: reserve commits as well
+ * (memory.grow) and commit, decommit and advise succeed without doing anything.
+ */
+#ifndef GOO_PLATFORM_PLATFORM_H
+#define GOO_PLATFORM_PLATFORM_H
+
+#include "runtime/base.h"
+
+/* --- memory --- */
+size_t gooi_platform_page_size(void);
+
+/* Address space of `size` bytes aligned to `alignment` (a power of two, any multiple of the page
+ * size), or NULL. Costs no memory and is not counted against overcommit. */
+void *gooi_platform_reserve(size_t size, size_t alignment);
+void gooi_platform_release(void *base, size_t size);
+
+/* Makes a reserved range readable and writable; its contents are zero. False: out of memory. */
+bool gooi_platform_commit(void *base, size_t size);
+bool gooi_platform_decommit(void *base, size_t size);
+
+/* Gives the memory behind a committed range back; it stays accessible and reads zero. False where
+ * that can't be promised; the contents are then unspecified and the caller must zero the range. */
+bool gooi_platform_discard(void *base, size_t size);
+
+/* Asks that the range be backed by huge pages from now on. A hint. */
+void gooi_platform_advise_huge(void *base, size_t size);
+
+/* Takes the page faults of a committed range now, in one call. A hint. */
+void gooi_platform_populate(void *base, size_t size);
+
+/* Makes committed pages inaccessible, or accessible again: guard pages. */
+bool gooi_platform_protect(void *base, size_t size, bool accessible);
+
+/* Bytes of physical memory, 0 where unknown. */
+uint64_t gooi_platform_physical_memory(void);
+
+/* --- time --- */
+uint64_t gooi_platform_time_ns(void); /* monotonic */
+
+/* --- threads --- */
+unsigned gooi_platform_core_count(void); /* that this process may use; at least 1 */
+
+/* A number that differs between live threads and is not 0. */
+uintptr_t gooi_platform_thread_id(void);
+
+/* The calling thread's stack: [*out_low, *out_high). False where unknown. Stacks grow down. */
+bool gooi_platform_stack_bounds(const void **out_low, const void **out_high);
+
+/* Spills the callee-saved registers to the stack and calls fn(stack pointer, arg): every word that
+ * any register or frame of the caller holds lies between that pointer and the stack's high end. */
+void gooi_platform_with_spilled_registers(void (*fn)(const void *stack_pointer, void *arg),
+                                          void *arg);
+
+/* --- entropy and exit --- */
+/* A number that an attacker can't predict, for hash seeds and check words. */
+uint64_t gooi_platform_random(void);
+GOOI_NORETURN void gooi_platform_abort(void);
+
+/* Writes a message where a developer sees it (standard error). Only the default panic handler. */
+void gooi_platform_log(const char *message);
+
+#endif
