@@ -1,0 +1,322 @@
+/* goo/gc.h: the collected heap of a language runtime.
+ *
+ * Choose it when objects refer to each other freely and nobody knows who should free them: the heap
+ * of an interpreter or VM. Choose an arena, a region or a pool (goo/allocators.h) where lifetimes
+ * are known: they are cheaper. Plain buffers that hang on collected objects belong in an explicit
+ * allocator attached to the heap (goo_gc_attach_allocator), so that their bytes drive collections.
+ *
+ * One GooGcHeap is one isolate: its objects refer to no other heap's. A thread that touches the
+ * heap has a GooGcMutator. Objects never move. Object arguments of a call are kept alive during it.
+ * A *slot* holds a value under the heap's encoding and is 8 bytes on every target; a *pointer* is a
+ * plain C pointer whatever the encoding. With the default encoding they are the same.
+ *
+ *     static const uint64_t cell_pointers[] = {1u << 1};
+ *     static const GooGcType cell_type = {.name = "cell", .size = sizeof(Cell),
+ *         .layout = GOO_GC_LAYOUT_BITMAP, .flags = GOO_GC_TYPE_BITMAP_POINTERS,
+ *         .bitmap = cell_pointers, .bitmap_words = 1};
+ *     GooGcHeap *heap = goo_gc_heap_create(NULL);
+ *     GooGcMutator *m = goo_gc_attach(heap);
+ *     Cell *list = NULL;                       // typedef struct { const GooGcType *t; Cell *next; } Cell;
+ *     goo_gc_root_add_pointer(heap, &list);
+ *     Cell *cell = goo_gc_alloc(m, &cell_type, 0);
+ *     goo_gc_write_pointer(m, cell, &cell->next, list);
+ *     list = cell;
+ *     goo_gc_heap_destroy(heap);
+ *
+ * The whole program is examples/embed.c.
+ *
+ * Which objects are found alive: those reachable from root slots and pointers, root callbacks,
+ * precise frames, pushed temporaries, handles, and, with `scan_stacks`, from any word on the stack
+ * or in a register of the attached thread that points to or into an object.
+ *
+ * A collection can run inside any call that says "may collect", and in no other.
+ *
+ * In this version a heap has one mutator, collections stop the world, and one thread marks.
+ * `generational`, `concurrent`, `marker_threads` above 1, adaptive sizing, a second mutator and
+ * owned blocks answer GOO_ERR_UNSUPPORTED, or NULL with ENOTSUP.
+ *
+ * Unless a call says otherwise: threads: the heap's mutator's thread only; cost: O(1).
+ */
+#ifndef GOO_GC_H
+#define GOO_GC_H
+
+#include "goo/core/types.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct GooGcHeap GooGcHeap;
+typedef struct GooGcMutator GooGcMutator;
+typedef struct GooGcVisitor GooGcVisitor;
+
+/* How a heap's values refer to objects. All zero: slots are plain pointers. Otherwise a slot v
+ * refers to an object iff (v & tag_mask) == tag_value and (v & address_mask) != 0, and the object's
+ * address is v & address_mask. */
+typedef struct GooGcValueEncoding {
+    uint64_t tag_mask, tag_value, address_mask;
+} GooGcValueEncoding;
+
+/* Encodings ready-made, as initializers. NAN_BOX: the upper 16 bits equal those of `tag`, the lower
+ * 48 are the address. LOW_TAG: the lowest `bits` bits equal `tag`, the rest is the address. */
+#define GOO_GC_ENCODING_POINTER                                                                    \
+    { 0, 0, 0 }
+#define GOO_GC_ENCODING_LOW_TAG(bits, tag)                                                         \
+    { ((uint64_t)1 << (bits)) - 1, (uint64_t)(tag), ~(((uint64_t)1 << (bits)) - 1) }
+#define GOO_GC_ENCODING_NAN_BOX(tag)                                                               \
+    { (uint64_t)0xffff << 48, (uint64_t)(tag) & ((uint64_t)0xffff << 48), ((uint64_t)1 << 48) - 1 }
+
+/* When the next collection is due, in bytes of heap and external memory together.
+ * PROPORTIONAL: at live * growth_factor, never below initial_bytes.
+ * FIXED: at initial_bytes, or at live plus an eighth of it where that is more.
+ * ADAPTIVE: the square-root rule; not in this version. */
+typedef enum GooGcSizing {
+    GOO_GC_SIZING_PROPORTIONAL,
+    GOO_GC_SIZING_FIXED,
+    GOO_GC_SIZING_ADAPTIVE
+} GooGcSizing;
+
+typedef enum GooGcCollection { GOO_GC_MINOR, GOO_GC_FULL } GooGcCollection;
+
+typedef struct GooGcOptions {
+    size_t initial_bytes;    /* default 4 MiB: no collection below this */
+    size_t soft_limit_bytes; /* 0: none. Above it collections come more often: after every eighth of
+                                the live bytes */
+    size_t hard_limit_bytes; /* 0: none. Heap, metadata and external bytes together never exceed
+                                it: allocation collects, then fails */
+    size_t reserve_bytes;    /* 0: chosen. Address space to reserve; the heap can't outgrow it. Where
+                                that much can't be had, less is taken */
+    GooGcSizing sizing;      /* PROPORTIONAL */
+    double growth_factor;    /* 2.0; more than 1 */
+    bool scan_stacks;        /* false: scan the attached thread's stack and registers */
+    bool generational;       /* false; true is not in this version */
+    bool concurrent;         /* false; true is not in this version */
+    uint32_t marker_threads; /* 0: chosen (1 in this version); more than 1 is not in this version */
+    GooGcValueEncoding encoding; /* plain pointers */
+    void (*trace_embedder)(void *object, GooGcVisitor *v, void *user); /* traces the objects of
+                                goo_gc_alloc_embedder, as GooGcType.trace would */
+    void *user;               /* handed to trace_embedder */
+    uint32_t stress_interval; /* 0; else collect at every n-th allocation: finds missing roots */
+    bool verify;              /* false: check the heap after every collection; panic if corrupt */
+    bool poison;              /* false: fill freed memory with 0xDB at once */
+} GooGcOptions;
+
+/* What stands behind each member above. Threads: any. */
+GOO_API GooGcOptions goo_gc_default_options(void);
+
+/* Reads "stress=1,verify,poison,hard=512M,growth=1.5" into `options`: words stress=N verify poison
+ * initial=SIZE soft=SIZE hard=SIZE reserve=SIZE growth=FACTOR sizing=proportional|fixed|adaptive
+ * scan_stacks generational concurrent markers=N; a size may end in K, M or G; a flag may be given
+ * =0 or =1. Members that the text does not name stay as they are. Programs pass getenv("GOO_GC");
+ * the library reads no environment. NULL and "" are fine.
+ * Fails: GOO_ERR_INVALID_ARGUMENT, nothing changed. Threads: any. */
+GOO_API GooStatus goo_gc_options_parse(GooGcOptions *options, const char *text);
+
+/* Creates a heap. `options` NULL means the defaults; copied.
+ * Fails: NULL with errno EINVAL (an option out of range), ENOTSUP (a mode that this version lacks)
+ * or ENOMEM. Owner: the caller, until goo_gc_heap_destroy. Threads: any. */
+GOO_API GooGcHeap *goo_gc_heap_create(const GooGcOptions *options);
+
+/* Ends a heap: runs the `finalize` of every object that has one, detaches allocators, gives all
+ * memory back. Visits no other object. NULL does nothing. Cost: O(objects with finalize + slabs). */
+GOO_API void goo_gc_heap_destroy(GooGcHeap *heap);
+
+/* Makes the calling thread the heap's mutator. Attaching again on the same thread gives the same
+ * mutator and must be detached as often.
+ * Fails: NULL with errno ENOTSUP while another thread is attached, EINVAL for NULL.
+ * Owner: the heap; valid until the last detach. */
+GOO_API GooGcMutator *goo_gc_attach(GooGcHeap *heap);
+GOO_API void goo_gc_detach(GooGcMutator *m);
+GOO_API GooGcHeap *goo_gc_heap_of(GooGcMutator *m);
+
+/* A place where the thread can stop for a collection; collects if one is due. May collect. */
+GOO_API void goo_gc_safepoint(GooGcMutator *m);
+
+/* Brackets a stretch in which the thread touches no object and calls nothing of the heap: a system
+ * call, a wait. A call that allocates or collects inside is a panic. Nest. */
+GOO_API void goo_gc_blocking_begin(GooGcMutator *m);
+GOO_API void goo_gc_blocking_end(GooGcMutator *m);
+
+/* Adds the words of [low, high) to what is scanned conservatively: a fiber's stack. Fails:
+ * GOO_ERR_INVALID_ARGUMENT (empty, misaligned to pointers, or `low` known already or not at all),
+ * GOO_ERR_NO_MEMORY. */
+GOO_API GooStatus goo_gc_add_stack(GooGcMutator *m, const void *low, const void *high);
+GOO_API GooStatus goo_gc_remove_stack(GooGcMutator *m, const void *low);
+
+/* --- types --- */
+
+/* What of a typed object is traced. Word 0 of the object is the type itself and is never a slot.
+ * LEAF: nothing. BITMAP: the words that the bitmap names. ARRAY: those, and everything from
+ * array_offset to the end of the object. TRACE: what the callback visits. CONSERVATIVE: every
+ * aligned word may be a pointer to or into an object. */
+typedef enum GooGcLayout {
+    GOO_GC_LAYOUT_LEAF,
+    GOO_GC_LAYOUT_BITMAP,
+    GOO_GC_LAYOUT_ARRAY,
+    GOO_GC_LAYOUT_TRACE,
+    GOO_GC_LAYOUT_CONSERVATIVE
+} GooGcLayout;
+
+/* Flags: the words that the bitmap names, or the array's elements, are plain pointers whatever the
+ * heap's encoding; without the flag they are slots. */
+enum { GOO_GC_TYPE_BITMAP_POINTERS = 1, GOO_GC_TYPE_ARRAY_POINTERS = 2 };
+
+/* Constant while any of its objects is alive, and in the same place. */
+typedef struct GooGcType {
+    const char *name;      /* for reports */
+    size_t size;           /* of an object in bytes, header included; what size 0 means in an alloc */
+    GooGcLayout layout;
+    uint32_t flags;
+    const uint64_t *bitmap; /* bit i: word i of the object, 8 bytes (pointer-sized where plain) */
+    size_t bitmap_words;    /* length of `bitmap` in uint64_t */
+    size_t array_offset;    /* bytes, a multiple of the word; up to the object's end, which is its
+                               size rounded up to 16 (the surplus reads zero) */
+    void (*trace)(void *object, GooGcVisitor *v);
+    void (*finalize)(void *object, void *user); /* called once, after the object died and before the
+                               collecting call returns; may read the object and free what it owns;
+                               touches no other object of the heap and allocates nothing on it */
+    void *user; /* handed to finalize */
+} GooGcType;
+
+/* --- allocation: may collect; memory is 16-aligned and zero ---
+ *
+ * Each returns a new object, alive only as long as it is reachable, or NULL: with errno ENOMEM when
+ * the heap is full even after a collection (the heap's listener hears of it first; the heap stays
+ * usable), EINVAL for a typed object without a size, and with errno untouched for size 0 of the
+ * others. Cost: a bump of a cursor; now and then a sweep of 64 KiB, or a collection. */
+
+/* Word 0 is `type`, the rest zero. `size` 0 means type->size. */
+GOO_API void *goo_gc_alloc(GooGcMutator *m, const GooGcType *type, size_t size);
+/* No header, never scanned. */
+GOO_API void *goo_gc_alloc_leaf(GooGcMutator *m, size_t size);
+/* No header; every aligned word may be a pointer to or into an object. */
+GOO_API void *goo_gc_alloc_conservative(GooGcMutator *m, size_t size);
+/* No header; traced by options.trace_embedder (EINVAL when there is none). */
+GOO_API void *goo_gc_alloc_embedder(GooGcMutator *m, size_t size);
+/* A leaf of `new_size` bytes with the content of `ptr`, which is dropped. In place where the
+ * rounded size allows. `ptr` NULL allocates; new_size 0 returns NULL. On failure `ptr` stays. */
+GOO_API void *goo_gc_realloc_leaf(GooGcMutator *m, void *ptr, size_t new_size);
+
+/* The type of a typed object. Threads: any that may read the object. */
+GOO_API const GooGcType *goo_gc_type_of(const void *object);
+/* An object's size in bytes, rounded up to 16; 0 for an address that is no live object's start. */
+GOO_API size_t goo_gc_size_of(GooGcHeap *heap, const void *object);
+/* The live object that `address` points to or into, or NULL. Any address is fine. */
+GOO_API void *goo_gc_base_of(GooGcHeap *heap, const void *address);
+
+/* --- tracing: inside trace callbacks and root callbacks only --- */
+GOO_API void goo_gc_visit(GooGcVisitor *v, void *slot);
+GOO_API void goo_gc_visit_range(GooGcVisitor *v, void *slots, size_t count);
+/* `pointer` is the address of a plain pointer, `pointers` of `count` of them; NULLs are fine. */
+GOO_API void goo_gc_visit_pointer(GooGcVisitor *v, void *pointer);
+GOO_API void goo_gc_visit_pointers(GooGcVisitor *v, void *pointers, size_t count);
+/* Every aligned word of [low, high) that points to or into an object keeps it alive. */
+GOO_API void goo_gc_visit_conservative(GooGcVisitor *v, const void *low, const void *high);
+
+/* --- stores --- */
+
+/* Stores `value` into `slot`, a slot of `object` (or of memory that its trace callback visits).
+ * Every store into an object needs this, or goo_gc_barrier after it, whatever modes are on, except
+ * stores into a new object before the next allocation or safepoint after its own. */
+GOO_API void goo_gc_write(GooGcMutator *m, void *object, void *slot, uint64_t value);
+/* The same for a plain pointer; `pointer` is its address. */
+GOO_API void goo_gc_write_pointer(GooGcMutator *m, void *object, void *pointer, void *value);
+/* After raw stores into `object`, before the next allocation or safepoint. */
+GOO_API void goo_gc_barrier(GooGcMutator *m, void *object);
+/* object->field = value, for a plain pointer field. */
+#define GOO_GC_SET(m, object, field, value)                                                        \
+    goo_gc_write_pointer((m), (object), (void *)&(object)->field, (void *)(value))
+
+/* --- roots --- */
+
+/* Registers the address of a slot or of a plain pointer; it is read at each collection until it is
+ * removed. Fails: GOO_ERR_INVALID_ARGUMENT (NULL; or remove of what was not added),
+ * GOO_ERR_NO_MEMORY. Cost: add O(1), remove O(roots added since). */
+GOO_API GooStatus goo_gc_root_add(GooGcHeap *heap, void *slot);
+GOO_API GooStatus goo_gc_root_add_pointer(GooGcHeap *heap, void *pointer);
+GOO_API GooStatus goo_gc_root_remove(GooGcHeap *heap, void *slot_or_pointer);
+/* Registers a callback that visits roots of its own at each collection. It allocates nothing.
+ * Fails as above. */
+GOO_API GooStatus goo_gc_roots_add(GooGcHeap *heap, void (*trace)(GooGcVisitor *v, void *user),
+                                   void *user);
+GOO_API GooStatus goo_gc_roots_remove(GooGcHeap *heap, void (*trace)(GooGcVisitor *v, void *user),
+                                      void *user);
+
+/* A frame of local variables: locals[i] is the address of a plain pointer variable. Caller's
+ * storage; frames end in the reverse order of their beginning, anything else is a panic. */
+typedef struct GooGcFrame {
+    struct GooGcFrame *previous;
+    void *const *locals;
+    size_t count;
+} GooGcFrame;
+GOO_API void goo_gc_frame_begin(GooGcMutator *m, GooGcFrame *frame, void *const *locals,
+                                size_t count);
+GOO_API void goo_gc_frame_end(GooGcMutator *m, GooGcFrame *frame);
+
+/* Keeps an object alive until it is popped: temporaries during construction. NULL is fine. When the
+ * stack of temporaries can't grow, push panics: nothing could be kept safely. Pop of more than was
+ * pushed is a panic. */
+GOO_API void goo_gc_push(GooGcMutator *m, void *object);
+GOO_API void goo_gc_pop(GooGcMutator *m, size_t count);
+
+/* A counted name for an object that keeps it alive, for code that can't hold a root. bits 0: none;
+ * what handle_new returns when it fails (errno ENOMEM) or for NULL. A stale handle gives NULL. */
+typedef struct GooGcHandle {
+    uint64_t bits;
+} GooGcHandle;
+GOO_API GooGcHandle goo_gc_handle_new(GooGcHeap *heap, void *object);
+GOO_API void *goo_gc_handle_get(GooGcHeap *heap, GooGcHandle h);
+GOO_API void goo_gc_handle_free(GooGcHeap *heap, GooGcHandle h);
+
+/* --- collection --- */
+
+/* Collects now, even while disabled. MINOR without generations is FULL. When it returns, every dead
+ * object with a `finalize` has been finalized. Fails: GOO_ERR_BUSY inside a trace, a root callback,
+ * a finalize or a blocking region. Cost: O(live) + 3 ms per GiB, the latter later and in pieces. */
+GOO_API GooStatus goo_gc_collect(GooGcMutator *m, GooGcCollection kind);
+/* Works on a cycle for about budget_us; true when a cycle ended. In this version a step is a whole
+ * collection, if one is due. */
+GOO_API bool goo_gc_step(GooGcMutator *m, uint32_t budget_us);
+/* No collection by itself in between; allocation fails at the hard limit. Nest. */
+GOO_API void goo_gc_disable(GooGcHeap *heap);
+GOO_API void goo_gc_enable(GooGcHeap *heap);
+/* 0: none. Fails: GOO_ERR_LIMIT, nothing changed, when the hard limit is below what is in use even
+ * after a collection. May collect. */
+GOO_API GooStatus goo_gc_set_limits(GooGcHeap *heap, size_t soft_bytes, size_t hard_bytes);
+/* Gives empty memory back to the OS now; the bytes given back. Cost: O(heap). */
+GOO_API size_t goo_gc_release(GooGcHeap *heap);
+
+/* --- allocator pressure: bytes outside the heap that hang on it --- */
+
+/* From now on `a`'s live bytes count as external: they bring collections forward and count against
+ * the limits. Attach while `a` has no live blocks, or attached and freed bytes won't match. At the
+ * hard limit `a`'s requests fail; with strategy GOO_ALLOC_STRATEGY_GC they collect first. An
+ * allocator may be attached to several heaps. Detaching takes what it still counts away.
+ * Fails: GOO_ERR_INVALID_ARGUMENT (NULL; attached already; not attached), GOO_ERR_NO_MEMORY. */
+GOO_API GooStatus goo_gc_attach_allocator(GooGcHeap *heap, GooAllocator *a);
+GOO_API GooStatus goo_gc_detach_allocator(GooGcHeap *heap, GooAllocator *a);
+/* Counts bytes that no allocator of Goo's made: a file map, a texture. Negative takes away; more
+ * than was counted is a panic. Fails: GOO_ERR_LIMIT, and nothing counted, if even a full collection
+ * leaves no room. May collect. */
+GOO_API GooStatus goo_gc_adjust_external(GooGcHeap *heap, ptrdiff_t bytes);
+/* 0 … 1: how much of the way to the next collection is used up; 1 = a collection is due. */
+GOO_API double goo_gc_pressure(const GooGcHeap *heap);
+
+/* Explicit blocks that live as long as an object. Not in this version: NULL with errno ENOTSUP,
+ * GOO_ERR_UNSUPPORTED, 0, and nothing; a `finalize` that frees does the same work. */
+GOO_API void *goo_gc_owned_alloc(GooGcMutator *m, void *owner, GooAllocator *a, size_t size);
+GOO_API void *goo_gc_owned_realloc(GooGcMutator *m, void *owner, void *ptr, size_t new_size);
+GOO_API void goo_gc_owned_free(GooGcMutator *m, void *owner, void *ptr);
+GOO_API GooStatus goo_gc_owner_adjust(GooGcMutator *m, void *owner, ptrdiff_t bytes);
+GOO_API size_t goo_gc_owner_bytes(GooGcHeap *heap, const void *owner);
+
+/* A GooAllocator whose blocks are collected objects: `layout` LEAF or CONSERVATIVE (others: NULL
+ * with EINVAL). free does nothing, the collector does. Owner: the caller, its destroy forgets it;
+ * the heap and the mutator must outlive it. */
+GOO_API GooAllocator *goo_gc_allocator(GooGcMutator *m, GooGcLayout layout);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
