@@ -113,8 +113,8 @@ uint32_t gooi_cpu_features(void) {
     features |= GOOI_CPU_AVX2;
     if ((state & CPU_STATE_ZMM) == CPU_STATE_ZMM &&
         cpu_has(extended.b, CPU_AVX512F | CPU_AVX512DQ | CPU_AVX512BW | CPU_AVX512VL) &&
-        cpu_has(extended.c, CPU_AVX512VBMI | CPU_AVX512VBMI2 | CPU_AVX512BITALG |
-                                CPU_AVX512VPOPCNTDQ)) {
+        cpu_has(extended.c,
+                CPU_AVX512VBMI | CPU_AVX512VBMI2 | CPU_AVX512BITALG | CPU_AVX512VPOPCNTDQ)) {
         features |= GOOI_CPU_AVX512;
     }
     return features;

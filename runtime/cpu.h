@@ -13,7 +13,8 @@
  * Layer 1. Read directly rather than by the compiler's builtins, which need a runtime library that
  * not every tool chain links. On processors other than x86 no bit is ever set.
  *
- * Threads: any; asks the processor each time (a few hundred nanoseconds, more in a virtual machine).
+ * Threads: any; asks the processor each time (a few hundred nanoseconds, more in a virtual
+ * machine).
  */
 #ifndef GOO_RUNTIME_CPU_H
 #define GOO_RUNTIME_CPU_H

@@ -11,13 +11,16 @@
  * The sweep of 64 granules is arithmetic (DESIGN.md): with S the starts, E the ends, X = ~E and c
  * the carry from the 64 granules before, T = (S & X) + X + c, and the granules that counted objects
  * occupy are F = (T ^ X) | S. The carry runs from each start through the object's interior and
- * stops at its end; the carry out of a block is 0.
+ * stops at its end; the carry out of a block is 0. An end bit is one bit, so that it can be
+ * shifted. The result is defined for every table, well formed or not: it is what kernels/scalar.c
+ * does.
  *
  * Threads: any; the functions touch only what they are given.
  */
 #ifndef GOO_KERNELS_KERNELS_H
 #define GOO_KERNELS_KERNELS_H
 
+#include "goo/runtime/features.h"
 #include "runtime/base.h"
 
 /* How a word is recognised as a reference into the heap: the heap's value encoding and range. */
@@ -43,9 +46,9 @@ typedef struct GooiKernels {
     size_t (*occupancy)(const uint8_t *table, size_t granules, uint8_t start_mask,
                         uint8_t start_value, uint8_t end_bit, uint64_t *occupied);
 
-    /* Lists the runs of clear bits of `occupied` (granules / 64 words, at most 1024 words) that are
-     * at least `min_count` long, in order; `holes` has room for granules / 2 entries plus 8 that
-     * the kernel may scribble on. Returns how many there are. */
+    /* Lists the runs of clear bits of `occupied` (granules / 64 words, at most 1023 words) that are
+     * at least `min_count` long, in order; `holes` has room for granules / 2 entries plus 8, and
+     * the kernel may scribble on all of them. Returns how many there are. */
     size_t (*list_holes)(const uint64_t *occupied, size_t granules, size_t min_count,
                          GooiHole *holes);
 
@@ -62,17 +65,45 @@ typedef struct GooiKernels {
 
     /* Whether all bytes are 0. Any alignment; size 0 is true. */
     bool (*is_zero)(const void *bytes, size_t size);
+
+    GooSimdLevel level; /* the highest one that was overlaid */
 } GooiKernels;
 
 /* The table in use. Never NULL: constant-initialised to the scalar forms in globals.c and filled
  * before main by a constructor, or at the first call of gooi_kernels_init where there is none. */
 extern const GooiKernels *gooi_kernels;
 
-/* Fills the table for the best level that CPU and OS report. Idempotent. */
+/* The scalar forms: what gooi_kernels points to until gooi_kernels_init. */
+extern const GooiKernels gooi_kernels_scalar_table;
+
+/* Where gooi_kernels points afterwards; in globals.c, written by dispatch.c only. */
+extern GooiKernels gooi_kernels_table;
+
+/* Fills the table for the best level that CPU and OS report. Idempotent; also when
+ * goo_simd_set_level chose another level before. Without constructors: before a second thread. */
 void gooi_kernels_init(void);
 
+/* Whether the build has the level's kernels and CPU and OS allow them. */
+bool gooi_kernels_available(GooSimdLevel level);
+
+/* Fills `table` with the kernels of an available level and all below it. */
+void gooi_kernels_fill(GooiKernels *table, GooSimdLevel level);
+
+/* The scalar forms by name: a constant table needs them, and it stands in dispatch.c so that a
+ * program which links the static library always gets the constructor there. */
+size_t gooi_scalar_sweep(uint8_t *table, size_t granules, uint8_t start_mask, uint8_t start_value,
+                         uint8_t end_bit, uint64_t *occupied);
+size_t gooi_scalar_occupancy(const uint8_t *table, size_t granules, uint8_t start_mask,
+                             uint8_t start_value, uint8_t end_bit, uint64_t *occupied);
+size_t gooi_scalar_list_holes(const uint64_t *occupied, size_t granules, size_t min_count,
+                              GooiHole *holes);
+size_t gooi_scalar_count_nonzero(const uint8_t *bytes, size_t count, uint8_t mask);
+size_t gooi_scalar_find_last(const uint8_t *bytes, size_t count, uint8_t mask);
+size_t gooi_scalar_filter_references(const uint64_t *words, size_t count,
+                                     const GooiReferenceFilter *filter, uint64_t *out);
+bool gooi_scalar_is_zero(const void *bytes, size_t size);
+
 /* Each fills in what it has and leaves the rest. */
-void gooi_kernels_scalar(GooiKernels *table);
 void gooi_kernels_word64(GooiKernels *table);
 void gooi_kernels_sse2(GooiKernels *table);
 void gooi_kernels_avx2(GooiKernels *table);
