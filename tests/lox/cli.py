@@ -1,0 +1,1 @@
+def cases_in(scratch): return []
