@@ -103,6 +103,9 @@ size_t gooi_scalar_filter_references(const uint64_t *words, size_t count,
                                      const GooiReferenceFilter *filter, uint64_t *out);
 bool gooi_scalar_is_zero(const void *bytes, size_t size);
 
+/* Byte k of entry b is the index of the k-th set bit of b (kernels/positions.c). */
+extern const uint64_t gooi_bit_positions[256];
+
 /* Each fills in what it has and leaves the rest. */
 void gooi_kernels_word64(GooiKernels *table);
 void gooi_kernels_sse2(GooiKernels *table);

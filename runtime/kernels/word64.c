@@ -77,15 +77,16 @@ static size_t word64_sweep(uint8_t *table, size_t granules, uint8_t start_mask, 
     uint64_t carry = 0;
     size_t count = 0;
     for (size_t i = 0; i < granules; i += 64) {
-        uint64_t map = 0;
+        uint64_t map = 0, sums = 0;
         for (size_t j = 0; j < 64; j += 8) {
             uint64_t lanes = word64_load(table + i + j);
             uint64_t covered = word64_covered(lanes, masks, &carry);
             word64_store(table + i + j, lanes & covered * 255);
             map |= (covered * WORD64_GATHER >> 56) << j;
+            sums += covered;
         }
         occupied[i / 64] = map;
-        count += gooi_count_ones(map);
+        count += sums * WORD64_ONES >> 56;
     }
     return count;
 }
@@ -96,13 +97,14 @@ static size_t word64_occupancy(const uint8_t *table, size_t granules, uint8_t st
     uint64_t carry = 0;
     size_t count = 0;
     for (size_t i = 0; i < granules; i += 64) {
-        uint64_t map = 0;
+        uint64_t map = 0, sums = 0;
         for (size_t j = 0; j < 64; j += 8) {
             uint64_t covered = word64_covered(word64_load(table + i + j), masks, &carry);
             map |= (covered * WORD64_GATHER >> 56) << j;
+            sums += covered;
         }
         occupied[i / 64] = map;
-        count += gooi_count_ones(map);
+        count += sums * WORD64_ONES >> 56;
     }
     return count;
 }

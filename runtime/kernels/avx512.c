@@ -1,0 +1,241 @@
+/* 64 bytes at a time with mask registers: Ice Lake, Zen 4 and later.
+ *
+ * A comparison of 64 bytes answers a 64-bit mask, which is exactly the word that the carry formula
+ * of kernels.h wants; the sum is one add with carry in an integer register, and F goes back into a
+ * mask register to clear the bytes that nothing covers.
+ *
+ *     64 bytes --cmpeq--> S --+
+ *              --testn--> X --+--> T = (S & X) + X + c --> F --maskz--> 64 bytes back
+ *                                                          +--> the map
+ *
+ * Holes are listed in two passes over the caller's array. The first writes the edges of the map (a
+ * hole's first granule, the first granule after it, and so on in turn) as a stream of 16-bit
+ * numbers, compressed from the counting bytes 0 .. 63 by the mask of edges. The second reads two
+ * edges as one 32-bit number and turns the later one into a count, in place.
+ *
+ * Compressing goes to a register and then to memory: the form that writes memory directly takes a
+ * hundred cycles or more on Zen 4. Stores of partial vectors are used only for the last piece.
+ *
+ * Threads: any; no state.
+ */
+#include "runtime/kernels/kernels.h"
+
+#include <immintrin.h>
+
+typedef struct Avx512Masks {
+    __m512i start_mask, start_value, end_bit;
+} Avx512Masks;
+
+static inline Avx512Masks avx512_masks(uint8_t start_mask, uint8_t start_value, uint8_t end_bit) {
+    return (Avx512Masks){_mm512_set1_epi8((char)start_mask), _mm512_set1_epi8((char)start_value),
+                         _mm512_set1_epi8((char)end_bit)};
+}
+
+/* F for 64 granules; `carry` is 0 or 1, in and out. */
+static inline uint64_t avx512_covered(__m512i bytes, Avx512Masks m, unsigned char *carry) {
+    uint64_t starts = _mm512_cmpeq_epi8_mask(_mm512_and_si512(bytes, m.start_mask), m.start_value);
+    uint64_t inner = _mm512_testn_epi8_mask(bytes, m.end_bit);
+    unsigned long long total;
+    *carry = _addcarry_u64(*carry, starts & inner, inner, &total);
+    return (total ^ inner) | starts;
+}
+
+static inline size_t avx512_count_ones(uint64_t x) {
+    return (size_t)_mm_popcnt_u64(x);
+}
+
+/* The lowest `count` bits, count at most 64. */
+static inline uint64_t avx512_low_bits(size_t count) {
+    return _bzhi_u64(UINT64_MAX, (unsigned)count);
+}
+
+static size_t avx512_sweep(uint8_t *table, size_t granules, uint8_t start_mask, uint8_t start_value,
+                           uint8_t end_bit, uint64_t *occupied) {
+    Avx512Masks masks = avx512_masks(start_mask, start_value, end_bit);
+    unsigned char carry = 0;
+    size_t count = 0;
+    for (size_t i = 0; i < granules; i += 64) {
+        __m512i bytes = _mm512_load_si512(table + i);
+        uint64_t covered = avx512_covered(bytes, masks, &carry);
+        _mm512_store_si512(table + i, _mm512_maskz_mov_epi8(covered, bytes));
+        occupied[i / 64] = covered;
+        count += avx512_count_ones(covered);
+    }
+    return count;
+}
+
+static size_t avx512_occupancy(const uint8_t *table, size_t granules, uint8_t start_mask,
+                               uint8_t start_value, uint8_t end_bit, uint64_t *occupied) {
+    Avx512Masks masks = avx512_masks(start_mask, start_value, end_bit);
+    unsigned char carry = 0;
+    size_t count = 0;
+    for (size_t i = 0; i < granules; i += 64) {
+        uint64_t covered = avx512_covered(_mm512_load_si512(table + i), masks, &carry);
+        occupied[i / 64] = covered;
+        count += avx512_count_ones(covered);
+    }
+    return count;
+}
+
+/* The bytes 0 .. 63, from which positions are compressed. */
+static inline __m512i avx512_iota(void) {
+    __m512i tens = _mm512_set_epi64(0x38, 0x30, 0x28, 0x20, 0x18, 0x10, 0x08, 0x00);
+    __m512i spread = _mm512_shuffle_epi8(tens, _mm512_set4_epi32(0x08080808, 0x08080808, 0, 0));
+    return _mm512_add_epi8(spread, _mm512_set1_epi64(0x0706050403020100));
+}
+
+/* Writes the edges of the map to `edges`, in order; returns how many. At most 64 for each word, so
+ * the vectors that are stored stay inside the first `granules` entries. */
+static size_t avx512_list_edges(const uint64_t *occupied, size_t granules, uint16_t *edges) {
+    __m512i iota = avx512_iota();
+    size_t count = 0;
+    uint64_t open = 0;
+    for (size_t i = 0; i < granules; i += 64) {
+        uint64_t clear = ~occupied[i / 64];
+        uint64_t edge = clear ^ (clear << 1 | open);
+        open = clear >> 63;
+        __m512i base = _mm512_set1_epi16((short)i);
+        __m512i found = _mm512_maskz_compress_epi8(edge, iota);
+        size_t found_count = avx512_count_ones(edge);
+        __m512i low = _mm512_cvtepu8_epi16(_mm512_castsi512_si256(found));
+        _mm512_storeu_si512(edges + count, _mm512_add_epi16(low, base));
+        if (found_count > 32) {
+            __m512i high = _mm512_cvtepu8_epi16(_mm512_extracti64x4_epi64(found, 1));
+            _mm512_storeu_si512(edges + count + 32, _mm512_add_epi16(high, base));
+        }
+        count += found_count;
+    }
+    if (open != 0) {
+        edges[count++] = (uint16_t)granules;
+    }
+    return count;
+}
+
+/* Turns the later edge of each pair into a count. */
+static inline __m512i avx512_holes(__m512i pairs) {
+    return _mm512_sub_epi16(pairs, _mm512_slli_epi32(pairs, 16));
+}
+
+static size_t avx512_list_holes(const uint64_t *occupied, size_t granules, size_t min_count,
+                                GooiHole *holes) {
+    if (min_count > UINT16_MAX) {
+        return 0;
+    }
+    size_t pairs = avx512_list_edges(occupied, granules, (uint16_t *)(void *)holes) / 2;
+    __m512i least = _mm512_set1_epi32((int)(min_count << 16));
+    size_t count = 0;
+    size_t i = 0;
+    for (; i + 16 <= pairs; i += 16) {
+        __m512i found = avx512_holes(_mm512_loadu_si512(holes + i));
+        __mmask16 keep = _mm512_cmpge_epu32_mask(found, least);
+        _mm512_storeu_si512(holes + count, _mm512_maskz_compress_epi32(keep, found));
+        count += avx512_count_ones(keep);
+    }
+    __mmask16 rest = (__mmask16)avx512_low_bits(pairs - i);
+    __m512i found = avx512_holes(_mm512_maskz_loadu_epi32(rest, holes + i));
+    __mmask16 keep = _mm512_mask_cmpge_epu32_mask(rest, found, least);
+    size_t keep_count = avx512_count_ones(keep);
+    _mm512_mask_storeu_epi32(holes + count, (__mmask16)avx512_low_bits(keep_count),
+                             _mm512_maskz_compress_epi32(keep, found));
+    return count + keep_count;
+}
+
+static size_t avx512_count_nonzero(const uint8_t *bytes, size_t count, uint8_t mask) {
+    __m512i masks = _mm512_set1_epi8((char)mask);
+    size_t found = 0;
+    size_t i = 0;
+    for (; i + 64 <= count; i += 64) {
+        found += avx512_count_ones(_mm512_test_epi8_mask(_mm512_loadu_si512(bytes + i), masks));
+    }
+    if (i < count) {
+        __m512i rest = _mm512_maskz_loadu_epi8(avx512_low_bits(count - i), bytes + i);
+        found += avx512_count_ones(_mm512_test_epi8_mask(rest, masks));
+    }
+    return found;
+}
+
+static size_t avx512_find_last(const uint8_t *bytes, size_t count, uint8_t mask) {
+    __m512i masks = _mm512_set1_epi8((char)mask);
+    size_t i = count;
+    for (; i >= 64; i -= 64) {
+        uint64_t hits = _mm512_test_epi8_mask(_mm512_loadu_si512(bytes + i - 64), masks);
+        if (hits != 0) {
+            return i - 1 - (size_t)_lzcnt_u64(hits);
+        }
+    }
+    __m512i rest = _mm512_maskz_loadu_epi8(avx512_low_bits(i), bytes);
+    uint64_t hits = _mm512_test_epi8_mask(rest, masks);
+    return hits == 0 ? SIZE_MAX : 63 - (size_t)_lzcnt_u64(hits);
+}
+
+typedef struct Avx512Filter {
+    __m512i tag_mask, tag_value, address_mask, base, size;
+} Avx512Filter;
+
+static inline Avx512Filter avx512_filter(const GooiReferenceFilter *f) {
+    return (Avx512Filter){
+        _mm512_set1_epi64((long long)f->tag_mask), _mm512_set1_epi64((long long)f->tag_value),
+        _mm512_set1_epi64((long long)f->address_mask), _mm512_set1_epi64((long long)f->base),
+        _mm512_set1_epi64((long long)f->size)};
+}
+
+/* Writes the addresses among the `lanes` of eight words that pass; returns how many. */
+static inline size_t avx512_filter_eight(__m512i words, __mmask8 lanes, const Avx512Filter *f,
+                                         uint64_t *out) {
+    __m512i address = _mm512_and_si512(words, f->address_mask);
+    __mmask8 tagged =
+        _mm512_mask_cmpeq_epi64_mask(lanes, _mm512_and_si512(words, f->tag_mask), f->tag_value);
+    __mmask8 pass =
+        _mm512_mask_cmplt_epu64_mask(tagged, _mm512_sub_epi64(address, f->base), f->size);
+    _mm512_storeu_si512(out, _mm512_maskz_compress_epi64(pass, address));
+    return avx512_count_ones(pass);
+}
+
+static size_t avx512_filter_references(const uint64_t *words, size_t count,
+                                       const GooiReferenceFilter *filter, uint64_t *out) {
+    Avx512Filter f = avx512_filter(filter);
+    size_t found = 0;
+    size_t i = 0;
+    for (; i + 8 <= count; i += 8) {
+        found += avx512_filter_eight(_mm512_loadu_si512(words + i), 0xff, &f, out + found);
+    }
+    if (i < count) {
+        __mmask8 rest = (__mmask8)avx512_low_bits(count - i);
+        __m512i last = _mm512_maskz_loadu_epi64(rest, words + i);
+        found += avx512_filter_eight(last, rest, &f, out + found);
+    }
+    return found;
+}
+
+static bool avx512_is_zero(const void *bytes, size_t size) {
+    const uint8_t *p = bytes;
+    if (size < 64) {
+        __m512i all = _mm512_maskz_loadu_epi8(avx512_low_bits(size), p);
+        return _mm512_test_epi8_mask(all, all) == 0;
+    }
+    size_t i = 0;
+    for (; i + 256 <= size; i += 256) {
+        __m512i some = _mm512_or_si512(_mm512_loadu_si512(p + i), _mm512_loadu_si512(p + i + 64));
+        __m512i more =
+            _mm512_or_si512(_mm512_loadu_si512(p + i + 128), _mm512_loadu_si512(p + i + 192));
+        __m512i all = _mm512_or_si512(some, more);
+        if (_mm512_test_epi64_mask(all, all) != 0) {
+            return false;
+        }
+    }
+    __m512i all = _mm512_loadu_si512(p + size - 64);
+    for (; i + 64 <= size; i += 64) {
+        all = _mm512_or_si512(all, _mm512_loadu_si512(p + i));
+    }
+    return _mm512_test_epi64_mask(all, all) == 0;
+}
+
+void gooi_kernels_avx512(GooiKernels *table) {
+    table->sweep = avx512_sweep;
+    table->occupancy = avx512_occupancy;
+    table->list_holes = avx512_list_holes;
+    table->count_nonzero = avx512_count_nonzero;
+    table->find_last = avx512_find_last;
+    table->filter_references = avx512_filter_references;
+    table->is_zero = avx512_is_zero;
+}
