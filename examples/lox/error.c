@@ -1,0 +1,35 @@
+/* error.c: runtime errors. Lox has no way to catch one: the script ends, with a trace. */
+#include "error.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+static void error_trace(const Vm *vm) {
+    for (const CallFrame *frame = vm->frame; frame != NULL && frame >= vm->frames; frame--) {
+        const LoxFunction *function = frame->closure->function;
+        size_t offset = (size_t)(frame->ip - function->code) - 1;
+        fprintf(stderr, "[line %d] in ", chunk_line_at(function, offset));
+        if (function->name == NULL) {
+            fputs("script\n", stderr);
+        } else {
+            fprintf(stderr, "%s()\n", function->name->bytes);
+        }
+    }
+}
+
+bool error_raise(Vm *vm, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    fputc('\n', stderr);
+    error_trace(vm);
+    vm->sp = vm->stack;
+    vm->frame = NULL;
+    vm->open_upvalues = NULL;
+    return false;
+}
+
+bool error_out_of_memory(Vm *vm) {
+    return error_raise(vm, "Out of memory.");
+}

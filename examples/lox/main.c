@@ -1,0 +1,78 @@
+/* main.c: the program `lox`. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "goo/runtime/features.h"
+#include "options.h"
+#include "repl.h"
+#include "source.h"
+#include "stats_table.h"
+#include "vm.h"
+
+enum { EXIT_OK = 0, EXIT_USAGE = 64, EXIT_COMPILE = 65, EXIT_RUNTIME = 70, EXIT_FILE = 74 };
+
+static int main_run_file(Vm *vm, const char *path) {
+    TextBuffer text = {0};
+    switch (source_read_file(vm, path, &text)) {
+    case SOURCE_NOT_OPENED:
+        fprintf(stderr, "Could not open file \"%s\".\n", path);
+        return EXIT_FILE;
+    case SOURCE_NOT_READ:
+        fprintf(stderr, "Could not read file \"%s\".\n", path);
+        return EXIT_FILE;
+    case SOURCE_NO_MEMORY:
+        fprintf(stderr, "Not enough memory to read \"%s\".\n", path);
+        return EXIT_FILE;
+    case SOURCE_OK:
+        break;
+    }
+    InterpretResult result = vm_interpret(vm, text.bytes);
+    text_free(vm, &text);
+    switch (result) {
+    case INTERPRET_COMPILE_ERROR:
+        return EXIT_COMPILE;
+    case INTERPRET_RUNTIME_ERROR:
+        return EXIT_RUNTIME;
+    default:
+        return EXIT_OK;
+    }
+}
+
+static int main_run(const Options *options) {
+    Vm *vm = vm_create(&options->heap);
+    if (vm == NULL) {
+        fprintf(stderr, "lox: could not create the heap: %s\n", strerror(errno));
+        return errno == ENOTSUP || errno == EINVAL ? EXIT_USAGE : EXIT_RUNTIME;
+    }
+    vm->disassemble = options->disassemble;
+    int status = EXIT_OK;
+    if (options->path != NULL) {
+        status = main_run_file(vm, options->path);
+    } else {
+        repl(vm);
+    }
+    if (options->gc_stats) {
+        fflush(stdout);
+        stats_table_print(vm->heap, stderr);
+    }
+    vm_destroy(vm);
+    return status;
+}
+
+int main(int count, char **arguments) {
+    Options options;
+    switch (options_parse(&options, count, arguments)) {
+    case OPTIONS_SHOW_HELP:
+        fputs(options_help, stdout);
+        return EXIT_OK;
+    case OPTIONS_SHOW_VERSION:
+        printf("lox on Goo %s\n", goo_version());
+        return EXIT_OK;
+    case OPTIONS_BAD:
+        return EXIT_USAGE;
+    case OPTIONS_RUN:
+        break;
+    }
+    return main_run(&options);
+}
