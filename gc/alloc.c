@@ -1,0 +1,295 @@
+/* Allocation behind the inline fast path: new spans, medium and large objects, and what happens
+ * when there is no more.
+ *
+ *   span empty ─▶ collection due? ─▶ more of this hole ─▶ next hole ─▶ next block ─▶ new slab
+ *                                                                        └▶ collect, try again ─▶ NULL
+ *
+ * A span is the piece of a hole that the mutator may bump through: at most GOOI_SPAN_MAX bytes, so
+ * that zeroing it ahead stays in the first-level cache, and so that the fast path never makes an
+ * object that belongs among the large ones. In a block whose memory is zero already nothing is
+ * zeroed.
+ *
+ * ALLOC-1  [fast.cursor, span_limit) is zero, and so is its metadata.
+ * ALLOC-2  fast.limit is span_limit, or is pulled down to the cursor so that the next allocation
+ *          comes here: a collection was requested, or stress counts allocations.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "gc/heap.h"
+#include "runtime/bits.h"
+
+/* --- spans --- */
+
+static void span_show(GooGcMutator *m) {
+    m->fast.limit = m->span_limit;
+}
+
+static void span_hide(GooGcMutator *m) {
+    m->fast.limit = m->fast.cursor;
+}
+
+/* Counts what was made in the span so far; the span then starts at the cursor. */
+static void span_settle(GooGcMutator *m) {
+    GooGcHeap *heap = m->heap;
+    size_t bytes = m->fast.cursor - m->span_start;
+    if (bytes != 0) {
+        heap->stats.allocated_bytes += bytes;
+        heap->stats.allocated_objects += gooi_kernels->count_nonzero(
+            gooi_metadata_of(m->span_start), bytes >> GOOI_GRANULE_LOG2, GOO_GC_COLOUR_MASK);
+        heap->since_bytes += bytes;
+    }
+    m->span_start = m->fast.cursor;
+}
+
+/* Lengthens the span into the rest of its hole. False when the hole is used up. */
+static bool span_extend(GooGcMutator *m) {
+    GooiRegion *region = m->heap->small;
+    span_settle(m);
+    uintptr_t zero_from = m->span_limit;
+    uintptr_t limit = m->fast.cursor + GOOI_SPAN_MAX;
+    if (limit > region->end) {
+        limit = region->end;
+    }
+    if (limit <= zero_from) {
+        return false;
+    }
+    if (!region->clean) {
+        memset((void *)zero_from, 0, limit - zero_from);
+    }
+    m->span_limit = limit;
+    span_show(m);
+    return true;
+}
+
+/* Begins an empty span at the start of the region's current hole. */
+static void span_enter_hole(GooGcMutator *m) {
+    GooiRegion *region = m->heap->small;
+    m->fast.cursor = m->span_start = m->span_limit = m->fast.limit = region->cursor;
+    m->fast.table_bias = gooi_table_bias(region->cursor);
+}
+
+/* Takes the mutator's memory away, as a collection needs it: what was not used stays a hole. */
+void gooi_alloc_retire_span(GooGcMutator *m) {
+    span_settle(m);
+    m->fast.cursor = m->fast.limit = m->span_start = m->span_limit = 0;
+    gooi_region_give_back(m->heap, m->heap->small);
+    gooi_region_give_back(m->heap, m->heap->medium);
+}
+
+/* Makes the next allocation or safepoint come here. */
+void gooi_alloc_request_collection(GooGcMutator *m) {
+    m->collect_requested = true;
+    span_hide(m);
+}
+
+/* --- the three sizes --- */
+
+static void *alloc_medium(GooGcHeap *heap, size_t granules, unsigned metadata) {
+    GooiRegion *region = heap->medium;
+    while (!gooi_region_first_fit(region, granules)) {
+        if (!gooi_region_next_block(heap, region)) {
+            return NULL;
+        }
+    }
+    size_t bytes = granules << GOOI_GRANULE_LOG2;
+    uint8_t *table = gooi_metadata_of(region->cursor);
+    if (!region->clean) {
+        memset((void *)region->cursor, 0, bytes);
+    }
+    table[granules - 1] = GOO_GC_END;
+    table[0] |= (uint8_t)(metadata | GOO_GC_COLOUR_YOUNG);
+    heap->since_bytes += bytes;
+    heap->stats.allocated_bytes += bytes;
+    heap->stats.allocated_objects++;
+    return (void *)region->cursor;
+}
+
+/* The small region has nothing to hand out until the next hole. */
+static void span_clear(GooGcMutator *m) {
+    m->fast.cursor = m->fast.limit = m->span_start = m->span_limit = 0;
+}
+
+static bool small_next_block(GooGcMutator *m) {
+    span_clear(m);
+    return gooi_region_next_block(m->heap, m->heap->small);
+}
+
+/* Goes on to a hole for an object that may make the region skip what is too short for it. */
+static bool small_advance(GooGcMutator *m, size_t granules) {
+    while (!gooi_region_next_hole(m->heap->small, granules)) {
+        if (!small_next_block(m)) {
+            return false;
+        }
+    }
+    span_enter_hole(m);
+    return true;
+}
+
+/* The same for a longer object, which must not make it skip anything: false where it would. */
+static bool small_advance_if_next_fits(GooGcMutator *m, size_t granules) {
+    GooiRegion *small = m->heap->small;
+    if (small->end - m->fast.cursor > GOOI_MEDIUM_MIN && small->block != 0) {
+        return false;
+    }
+    if (small->hole_index == small->hole_count && !small_next_block(m)) {
+        return false;
+    }
+    if (small->holes[small->hole_index].count < granules) {
+        return false;
+    }
+    gooi_region_next_hole(small, granules);
+    span_enter_hole(m);
+    return true;
+}
+
+static void *alloc_small(GooGcMutator *m, size_t size, unsigned metadata) {
+    size_t granules = gooi_granules_of(size);
+    for (;;) {
+        void *object = goo_gc_bump_inline(m, size, metadata);
+        if (object != NULL) {
+            return object;
+        }
+        if (span_extend(m)) {
+            continue;
+        }
+        if (size <= GOOI_MEDIUM_MIN) {
+            if (!small_advance(m, granules)) {
+                return NULL;
+            }
+        } else if (!small_advance_if_next_fits(m, granules)) {
+            return alloc_medium(m->heap, granules, metadata);
+        }
+    }
+}
+
+static void *alloc_try(GooGcMutator *m, size_t size, unsigned metadata) {
+    if (size > GOOI_SMALL_MAX) {
+        return gooi_large_alloc(m->heap, size, metadata);
+    }
+    span_show(m);
+    void *object = alloc_small(m, size, metadata);
+    if (m->heap->options.stress_interval != 0) {
+        span_hide(m);
+    }
+    return object;
+}
+
+/* --- when to collect, and when to give up --- */
+
+static bool alloc_collection_is_due(GooGcMutator *m) {
+    GooGcHeap *heap = m->heap;
+    if (heap->disable_depth != 0) {
+        return false;
+    }
+    if (heap->options.stress_interval != 0 && ++m->stress_count >= heap->options.stress_interval) {
+        m->stress_count = 0;
+        return true;
+    }
+    return gooi_pace_is_due(heap);
+}
+
+static void alloc_check_allowed(const GooGcMutator *m) {
+    GOO_REQUIRE(m != NULL && m->heap->magic == GOOI_HEAP_MAGIC,
+                "goo_gc_alloc: mutator %p of no living heap", (const void *)m);
+    GOO_REQUIRE(!m->heap->collecting,
+                "goo_gc_alloc: called inside a collection (a trace, a finalize, a listener)");
+    GOO_REQUIRE(m->blocking_depth == 0, "goo_gc_alloc: called inside a blocking region");
+}
+
+/* Every allocation that the fast path could not serve. */
+static void *alloc_slow(GooGcMutator *m, size_t size, unsigned metadata) {
+    alloc_check_allowed(m);
+    span_settle(m);
+    if (alloc_collection_is_due(m)) {
+        gooi_collect(m->heap, GOO_GC_FULL);
+    }
+    m->collect_requested = false;
+    void *object = alloc_try(m, size, metadata);
+    if (object == NULL && gooi_collect_emergency(m->heap)) {
+        object = alloc_try(m, size, metadata);
+    }
+    if (object == NULL) {
+        m->heap->stats.limit_hits += m->heap->refused;
+        m->heap->refused = false;
+        gooi_notify(m->heap, GOO_GC_EVENT_OUT_OF_MEMORY, size);
+        errno = ENOMEM;
+    }
+    return object;
+}
+
+/* --- the public calls --- */
+
+static void *alloc_with_kind(GooGcMutator *m, size_t size, unsigned metadata) {
+    if (GOOI_UNLIKELY(size == 0)) {
+        return NULL;
+    }
+    void *object = goo_gc_bump_inline(m, size, metadata);
+    return GOOI_LIKELY(object != NULL) ? object : alloc_slow(m, size, metadata);
+}
+
+static void *alloc_finalizable(GooGcMutator *m, const GooGcType *type, size_t size,
+                               unsigned metadata) {
+    alloc_check_allowed(m);
+    if (!gooi_finalize_reserve(m->heap)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    void *object = alloc_with_kind(m, size, metadata | GOO_GC_ATTENTION);
+    if (object != NULL) {
+        *(GooiPointer *)object = (void *)type;
+        gooi_finalize_add(m->heap, object);
+    }
+    return object;
+}
+
+void *goo_gc_alloc(GooGcMutator *m, const GooGcType *type, size_t size) {
+    size_t bytes = size != 0 ? size : type->size;
+    if (GOOI_UNLIKELY(bytes == 0)) {
+        errno = EINVAL;
+        return NULL;
+    }
+    unsigned quiet = type->layout == GOO_GC_LAYOUT_LEAF ? GOO_GC_LOGGED : 0;
+    if (GOOI_UNLIKELY(type->finalize != NULL)) {
+        return alloc_finalizable(m, type, bytes, GOO_GC_KIND_TYPED | quiet);
+    }
+    void *object = alloc_with_kind(m, bytes, GOO_GC_KIND_TYPED | quiet);
+    if (GOOI_LIKELY(object != NULL)) {
+        *(GooiPointer *)object = (void *)type;
+    }
+    return object;
+}
+
+void *goo_gc_alloc_leaf(GooGcMutator *m, size_t size) {
+    return alloc_with_kind(m, size, GOO_GC_KIND_LEAF | GOO_GC_LOGGED);
+}
+
+void *goo_gc_alloc_conservative(GooGcMutator *m, size_t size) {
+    return alloc_with_kind(m, size, GOO_GC_KIND_CONSERVATIVE);
+}
+
+void *goo_gc_alloc_embedder(GooGcMutator *m, size_t size) {
+    if (m->heap->options.trace_embedder == NULL) {
+        errno = EINVAL;
+        return NULL;
+    }
+    return alloc_with_kind(m, size, GOO_GC_KIND_EMBEDDER);
+}
+
+void *goo_gc_realloc_leaf(GooGcMutator *m, void *ptr, size_t new_size) {
+    if (ptr == NULL || new_size == 0) {
+        return goo_gc_alloc_leaf(m, new_size);
+    }
+    size_t old_size = goo_gc_size_of(m->heap, ptr);
+    GOO_REQUIRE(old_size != 0, "goo_gc_realloc_leaf: %p is no object of this heap", ptr);
+    if (new_size <= old_size && new_size > old_size - GOOI_GRANULE_SIZE) {
+        return ptr;
+    }
+    goo_gc_push(m, ptr);
+    void *copy = goo_gc_alloc_leaf(m, new_size);
+    goo_gc_pop(m, 1);
+    if (copy != NULL) {
+        memcpy(copy, ptr, old_size < new_size ? old_size : new_size);
+    }
+    return copy;
+}

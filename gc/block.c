@@ -1,0 +1,174 @@
+/* Regions and the blocks they take: where the mutator's next memory comes from.
+ *
+ * Each region goes through the blocks in address order, once per cycle. A block that the last
+ * collection left unswept is swept when a region takes it, while its metadata comes into the cache
+ * anyway; its holes are then handed out front to back. Free blocks are taken as they come, a fresh
+ * slab when the end is reached.
+ *
+ *   next_block ─▶ | full | holes | free | holes | … | end ─▶ new slab
+ *
+ * Two regions: `small` feeds the inline fast path, hole after hole. `medium` takes objects above
+ * GOOI_MEDIUM_MIN that do not fit small's current hole; it searches its block's holes first-fit and
+ * leaves what it can't use for small. So a long object never makes short ones skip a hole, and
+ * short holes never make the heap look full to long objects.
+ *
+ * BLOCK-1  memory is handed out only from holes of blocks swept in this cycle, or never used: so
+ *          what is young and unmarked when marking ends is dead.
+ * BLOCK-2  a free block's metadata is all zero.
+ * BLOCK-3  a block is IN_USE for at most one region.
+ */
+#include "gc/heap.h"
+#include "runtime/platform/platform.h"
+
+#define GOOI_MIN_HOLE 2 /* granules; a hole of one serves nothing but 16-byte objects */
+
+uintptr_t gooi_block_address(const GooGcHeap *heap, uint32_t index) {
+    return heap->base + ((uintptr_t)index << GOOI_BLOCK_LOG2);
+}
+
+/* Moves *index to the next block that is in a slab of blocks; false at the end. */
+bool gooi_block_at_or_after(const GooGcHeap *heap, uint32_t *index) {
+    uint32_t end = heap->slab_count * (uint32_t)GOOI_SLAB_BLOCKS;
+    while (*index < end) {
+        uint32_t slab = *index / (uint32_t)GOOI_SLAB_BLOCKS;
+        uint32_t first = slab * (uint32_t)GOOI_SLAB_BLOCKS;
+        if (heap->slabs[slab].kind != GOOI_SLAB_BLOCKS_OF) {
+            *index = first + (uint32_t)GOOI_SLAB_BLOCKS;
+        } else if (*index < first + GOOI_FIRST_BLOCK) {
+            *index = first + (uint32_t)GOOI_FIRST_BLOCK;
+        } else {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void region_enter_hole(GooiRegion *region, GooiHole hole) {
+    region->cursor = region->block + ((uintptr_t)hole.first << GOOI_GRANULE_LOG2);
+    region->end = region->cursor + ((uintptr_t)hole.count << GOOI_GRANULE_LOG2);
+}
+
+/* Goes on to the next hole of the block with room for `granules`. Holes passed over are too short
+ * for one small object and are lost to this cycle. */
+bool gooi_region_next_hole(GooiRegion *region, size_t granules) {
+    while (region->hole_index < region->hole_count) {
+        GooiHole hole = region->holes[region->hole_index++];
+        if (hole.count >= granules) {
+            region_enter_hole(region, hole);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Cuts `granules` off the first hole of the block that has them: [cursor, end) is exactly that. */
+bool gooi_region_first_fit(GooiRegion *region, size_t granules) {
+    for (size_t i = region->hole_index; i < region->hole_count; i++) {
+        GooiHole *hole = &region->holes[i];
+        if (hole->count >= granules) {
+            region_enter_hole(region, (GooiHole){hole->first, (uint16_t)granules});
+            hole->first = (uint16_t)(hole->first + granules);
+            hole->count = (uint16_t)(hole->count - granules);
+            return true;
+        }
+        if (hole->count < GOOI_MIN_HOLE && i == region->hole_index) {
+            region->hole_index++;
+        }
+    }
+    return false;
+}
+
+/* Ends the region's use of its block. */
+void gooi_region_give_back(GooGcHeap *heap, GooiRegion *region) {
+    if (region->block == 0) {
+        return;
+    }
+    GooiBlock *block = gooi_block_of(region->block);
+    block->state = GOOI_BLOCK_SWEPT;
+    block->has_holes = region == heap->medium && region->hole_index < region->hole_count;
+    region->block = 0;
+    region->cursor = region->end = 0;
+    region->hole_index = region->hole_count = 0;
+}
+
+static void region_use(GooiRegion *region, GooiBlock *block, uintptr_t address) {
+    block->state = GOOI_BLOCK_IN_USE;
+    region->block = address;
+    region->cursor = region->end = address;
+    region->hole_index = 0;
+}
+
+static bool region_take_free(GooGcHeap *heap, GooiRegion *region, GooiBlock *block,
+                             uintptr_t address) {
+    if (block->clean && !gooi_space_account(heap, GOOI_BLOCK_SIZE, GOOI_BLOCK_TABLE_SIZE)) {
+        return false;
+    }
+    region_use(region, block, address);
+    region->clean = block->clean;
+    block->clean = false;
+    region->holes[0] = (GooiHole){0, GOOI_BLOCK_GRANULES};
+    region->hole_count = 1;
+    return true;
+}
+
+/* What lives in a block that was given back: survivors, and objects made since. */
+static void block_occupancy(const GooGcHeap *heap, uintptr_t address, uint64_t *occupied) {
+    uint64_t young[GOOI_BLOCK_MAP_WORDS];
+    const uint8_t *table = gooi_metadata_of(address);
+    gooi_kernels->occupancy(table, GOOI_BLOCK_GRANULES, GOO_GC_COLOUR_MASK, heap->colour,
+                            GOO_GC_END, occupied);
+    gooi_kernels->occupancy(table, GOOI_BLOCK_GRANULES, GOO_GC_COLOUR_MASK, GOO_GC_COLOUR_YOUNG,
+                            GOO_GC_END, young);
+    for (size_t i = 0; i < GOOI_BLOCK_MAP_WORDS; i++) {
+        occupied[i] |= young[i];
+    }
+}
+
+/* Takes a block that may have objects in it, if it has holes. */
+static bool region_take_partial(GooGcHeap *heap, GooiRegion *region, GooiBlock *block,
+                                uintptr_t address) {
+    uint64_t occupied[GOOI_BLOCK_MAP_WORDS];
+    if (block->state == GOOI_BLOCK_UNSWEPT) {
+        gooi_sweep_block(heap, address, occupied);
+    } else if (block->has_holes) {
+        block_occupancy(heap, address, occupied);
+    } else {
+        return false;
+    }
+    region->hole_count = gooi_kernels->list_holes(occupied, GOOI_BLOCK_GRANULES, GOOI_MIN_HOLE,
+                                                  region->holes);
+    block->has_holes = region->hole_count != 0;
+    if (!block->has_holes) {
+        return false;
+    }
+    region_use(region, block, address);
+    region->clean = false;
+    return true;
+}
+
+/* Takes the next block with holes, or makes a new slab. False: memory, address space or the hard
+ * limit is exhausted; the region then has no block. */
+bool gooi_region_next_block(GooGcHeap *heap, GooiRegion *region) {
+    gooi_region_give_back(heap, region);
+    for (;;) {
+        for (; gooi_block_at_or_after(heap, &region->next_block); region->next_block++) {
+            uintptr_t address = gooi_block_address(heap, region->next_block);
+            GooiBlock *block = gooi_block_of(address);
+            if (block->state == GOOI_BLOCK_FREE) {
+                if (!region_take_free(heap, region, block, address)) {
+                    return false; /* and look at this block again next time */
+                }
+                region->next_block++;
+                return true;
+            }
+            if (block->state != GOOI_BLOCK_IN_USE &&
+                region_take_partial(heap, region, block, address)) {
+                region->next_block++;
+                return true;
+            }
+        }
+        if (gooi_slab_acquire(heap, 1, GOOI_SLAB_BLOCKS_OF) == NULL) {
+            return false;
+        }
+    }
+}

@@ -1,0 +1,206 @@
+/* The collection cycle, and a heap's beginning and end.
+ *
+ * collect_cycle reads as the algorithm: finish the last sweep, take the mutator's memory back, rotate
+ * the mark colour, mark from the roots, settle what is weak, finalize the dead, leave the sweep to the
+ * allocator. Invariants GC-1 … GC-7 stand in gc/README.md; goo_gc_verify proves them.
+ *
+ * Threads: the mutator's only; the world is stopped because there is one mutator.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "gc/heap.h"
+#include "runtime/globals.h"
+#include "runtime/platform/platform.h"
+
+/* --- the cycle --- */
+
+static void collect_prepare(GooGcHeap *heap) {
+    if (heap->mutator.heap != NULL) {
+        gooi_alloc_retire_span(&heap->mutator);
+        heap->mutator.collect_requested = false;
+    }
+    gooi_sweep_finish(heap);
+    heap->colour = heap->colour == GOOI_COLOUR_LAST_MARK ? GOOI_COLOUR_FIRST_MARK
+                                                         : (uint8_t)(heap->colour + 1);
+}
+
+static void collect_mark(GooGcHeap *heap) {
+    GooGcVisitor visitor;
+    gooi_visitor_init(&visitor, heap);
+    gooi_roots_visit(heap, &visitor);
+    gooi_mark_drain(&visitor);
+    heap->live_bytes = visitor.granules << GOOI_GRANULE_LOG2;
+    heap->stats.objects_live = visitor.objects;
+    heap->stats.objects_marked += visitor.objects;
+}
+
+static void collect_settle(GooGcHeap *heap) {
+    gooi_intern_drop_dead(heap);
+    gooi_finalize_dead(heap);
+    gooi_large_sweep(heap);
+    gooi_sweep_begin(heap);
+    if (heap->options.poison) {
+        gooi_sweep_finish(heap);
+    }
+}
+
+static void collect_cycle(GooGcHeap *heap) {
+    uint64_t start = gooi_platform_time_ns();
+    gooi_notify(heap, GOO_GC_EVENT_CYCLE_BEGIN, 0);
+    gooi_notify(heap, GOO_GC_EVENT_PAUSE_BEGIN, 0);
+    collect_prepare(heap);
+    uint64_t mark_start = gooi_platform_time_ns();
+    collect_mark(heap);
+    heap->stats.mark_ns += gooi_platform_time_ns() - mark_start;
+    gooi_notify(heap, GOO_GC_EVENT_MARKED, heap->live_bytes);
+    collect_settle(heap);
+    gooi_pace_update(heap);
+    gooi_notify(heap, GOO_GC_EVENT_RESIZED, gooi_accounted(heap) + heap->headroom);
+    heap->stats.collections_full++;
+    gooi_histogram_add(&heap->pauses, gooi_platform_time_ns() - start);
+    gooi_notify(heap, GOO_GC_EVENT_PAUSE_END, 0);
+    gooi_notify(heap, GOO_GC_EVENT_CYCLE_END, heap->live_bytes);
+}
+
+static void collect_verify(GooGcHeap *heap) {
+    char fault[256];
+    if (gooi_verify(heap, true, NULL, fault, sizeof fault) == GOO_ERR_CORRUPT) {
+        gooi_panic("goo_gc_verify: after collection %llu: %s",
+                   (unsigned long long)heap->stats.collections_full, fault);
+    }
+}
+
+/* Generations do not exist in this version: every collection is full. */
+GooStatus gooi_collect(GooGcHeap *heap, GooGcCollection kind) {
+    (void)kind;
+    if (heap->collecting || heap->mutator.blocking_depth != 0) {
+        return GOO_ERR_BUSY;
+    }
+    heap->collecting = true;
+    collect_cycle(heap);
+    heap->collecting = false;
+    if (heap->options.verify) {
+        collect_verify(heap);
+    }
+    return GOO_OK;
+}
+
+bool gooi_collect_emergency(GooGcHeap *heap) {
+    if (heap->disable_depth != 0 || gooi_collect(heap, GOO_GC_FULL) != GOO_OK) {
+        return false;
+    }
+    goo_gc_release(heap);
+    return true;
+}
+
+/* --- public calls --- */
+
+GooStatus goo_gc_collect(GooGcMutator *m, GooGcCollection kind) {
+    return m == NULL ? GOO_ERR_INVALID_ARGUMENT : gooi_collect(m->heap, kind);
+}
+
+bool goo_gc_step(GooGcMutator *m, uint32_t budget_us) {
+    (void)budget_us; /* a collection can't be cut in this version */
+    return m->heap->disable_depth == 0 && gooi_pace_is_due(m->heap) &&
+           gooi_collect(m->heap, GOO_GC_FULL) == GOO_OK;
+}
+
+void goo_gc_disable(GooGcHeap *heap) {
+    heap->disable_depth++;
+}
+
+void goo_gc_enable(GooGcHeap *heap) {
+    GOO_REQUIRE(heap->disable_depth > 0, "goo_gc_enable: heap %p is not disabled", (void *)heap);
+    heap->disable_depth--;
+}
+
+size_t goo_gc_release(GooGcHeap *heap) {
+    return heap->collecting ? 0 : gooi_sweep_release_empty(heap) + gooi_large_release_empty(heap);
+}
+
+GooStatus goo_gc_set_limits(GooGcHeap *heap, size_t soft_bytes, size_t hard_bytes) {
+    if (hard_bytes != 0 && gooi_accounted(heap) > hard_bytes) {
+        gooi_collect_emergency(heap);
+        if (gooi_accounted(heap) > hard_bytes) {
+            return GOO_ERR_LIMIT;
+        }
+    }
+    heap->options.soft_limit_bytes = soft_bytes;
+    heap->options.hard_limit_bytes = hard_bytes;
+    size_t since = heap->since_bytes, external = heap->external_at_cycle;
+    gooi_pace_update(heap);
+    heap->since_bytes = since;
+    heap->external_at_cycle = external;
+    return GOO_OK;
+}
+
+/* --- beginning and end --- */
+
+static int create_check_options(const GooGcOptions *o) {
+    if (o->generational || o->concurrent || o->marker_threads > 1 ||
+        o->sizing == GOO_GC_SIZING_ADAPTIVE) {
+        return ENOTSUP;
+    }
+    bool sizing_known = o->sizing == GOO_GC_SIZING_PROPORTIONAL || o->sizing == GOO_GC_SIZING_FIXED;
+    bool encoding_known =
+        (o->encoding.tag_value & ~o->encoding.tag_mask) == 0 &&
+        (o->encoding.address_mask != 0 || (o->encoding.tag_mask | o->encoding.tag_value) == 0);
+    return sizing_known && encoding_known && o->growth_factor > 1.0 ? 0 : EINVAL;
+}
+
+static bool create_init(GooGcHeap *heap) {
+    if (!gooi_space_init(heap)) {
+        return false;
+    }
+    size_t sides = sizeof *heap + 2 * offsetof(GooiRegion, holes);
+    if (!gooi_space_account(heap, 0, sides)) {
+        gooi_space_deinit(heap);
+        return false;
+    }
+    heap->colour = GOOI_COLOUR_FIRST_MARK;
+    heap->hash_seed = gooi_platform_random();
+    gooi_pace_update(heap);
+    heap->magic = GOOI_HEAP_MAGIC;
+    return true;
+}
+
+GooGcHeap *goo_gc_heap_create(const GooGcOptions *options) {
+    GooGcOptions chosen = options != NULL ? *options : goo_gc_default_options();
+    int error = create_check_options(&chosen);
+    if (error != 0) {
+        errno = error;
+        return NULL;
+    }
+    gooi_pressure_init();
+    GooAllocator *side = &gooi_system_allocator;
+    GooGcHeap *heap = side->alloc(side->context, sizeof *heap, _Alignof(GooGcHeap), GOO_ALLOC_ZERO);
+    if (heap != NULL) {
+        heap->options = chosen;
+        heap->side = side;
+        if (create_init(heap)) {
+            return heap;
+        }
+        side->free(side->context, heap, sizeof *heap, _Alignof(GooGcHeap));
+    }
+    errno = ENOMEM;
+    return NULL;
+}
+
+void goo_gc_heap_destroy(GooGcHeap *heap) {
+    if (heap == NULL) {
+        return;
+    }
+    GOO_REQUIRE(heap->magic == GOOI_HEAP_MAGIC, "goo_gc_heap_destroy: %p is no living heap",
+                (void *)heap);
+    GOO_REQUIRE(!heap->collecting, "goo_gc_heap_destroy: called inside a collection");
+    heap->collecting = true; /* finalizers must not allocate */
+    gooi_finalize_all(heap);
+    heap->magic = 0;
+    gooi_intern_deinit(heap);
+    gooi_pressure_deinit(heap);
+    gooi_roots_deinit(heap);
+    gooi_space_deinit(heap);
+    GooAllocator *side = heap->side;
+    side->free(side->context, heap, sizeof *heap, _Alignof(GooGcHeap));
+}

@@ -1,0 +1,343 @@
+/* The heap and its mutator: every field that more than one file of gc/ touches, in one place, in
+ * groups that name the file which changes them. Others read.
+ *
+ *   GooGcHeap ── space     slabs of blocks, slabs of large objects     space.c block.c large.c
+ *             ── regions   where the mutator's next memory comes from  alloc.c block.c
+ *             ── roots     slots, callbacks, handles, frames, stacks   roots.c handle.c mutator.c
+ *             ── marking   the mark stack and its modes                mark.c layout.c
+ *             ── pacing    when the next collection is due             pace.c pressure.c
+ *
+ * Thread rule: the mutator's thread, except for `external_bytes` and the list of attachments, which
+ * other threads reach through the front door (pressure.c).
+ */
+#ifndef GOO_GC_HEAP_INTERNAL_H
+#define GOO_GC_HEAP_INTERNAL_H
+
+#include <stdatomic.h>
+
+#include "gc/metadata.h"
+#include "goo/gc/inspect.h"
+#include "goo/gc/intern.h"
+#include "runtime/check.h"
+#include "runtime/kernels/kernels.h"
+
+/* The plain names are wanted here, not the inline forms. */
+#undef goo_gc_alloc
+#undef goo_gc_alloc_leaf
+#undef goo_gc_alloc_conservative
+#undef goo_gc_alloc_embedder
+#undef goo_gc_write
+#undef goo_gc_write_pointer
+#undef goo_gc_safepoint
+
+#define GOOI_HEAP_MAGIC UINT64_C(0x70616548206f6f47) /* "Goo Heap" */
+
+/* --- space --- */
+
+enum { GOOI_SLAB_FREE, GOOI_SLAB_BLOCKS_OF, GOOI_SLAB_LARGE, GOOI_SLAB_HUGE, GOOI_SLAB_HUGE_TAIL };
+
+/* What an address's slab is, without touching the slab: an element of heap->slabs. */
+typedef struct GooiSlabEntry {
+    uint32_t kind;
+    uint32_t head; /* HUGE_TAIL: index of the slab in which the object starts */
+} GooiSlabEntry;
+
+/* FREE    no objects, table all zero; may be clean, that is never written since it was committed
+ * UNSWEPT holds the last collection's survivors and garbage
+ * SWEPT   holds objects, and has been looked through in this cycle; may have holes
+ * IN_USE  a region hands its holes out */
+enum { GOOI_BLOCK_FREE, GOOI_BLOCK_UNSWEPT, GOOI_BLOCK_SWEPT, GOOI_BLOCK_IN_USE };
+
+typedef struct GooiBlock {
+    uint8_t state;
+    bool clean;
+    bool dropped;   /* the mark stack dropped an object of this block: trace its marked ones again */
+    bool has_holes; /* SWEPT: given back with holes that a region can still use */
+} GooiBlock;
+
+/* The head of a slab, in the part of its table that would describe the table itself. */
+typedef struct GooiSlab {
+    uint32_t index, kind;
+    GooiBlock blocks[GOOI_SLAB_BLOCKS];
+    /* of slabs of large objects: */
+    bool dropped;
+    uint32_t pages_used;
+    uint32_t pages_touched;                  /* pages from here on are clean: zero, and not counted */
+    uint64_t page_map[GOOI_SLAB_PAGES / 64]; /* set: used */
+    uint16_t run_first[GOOI_SLAB_PAGES];     /* of a used page: the first page of its run */
+    uint64_t run_size[GOOI_SLAB_PAGES];      /* of a run's first page: the object's bytes, else 0 */
+} GooiSlab;
+
+_Static_assert(sizeof(GooiSlab) <= GOOI_TABLE_SIZE >> GOOI_GRANULE_LOG2,
+               "the slab's header must fit the table of the table");
+
+/* What counts for a block that has been written to: its bytes and its page of metadata. */
+#define GOOI_BLOCK_TABLE_SIZE GOOI_BLOCK_GRANULES
+
+/* A source of holes: a block, its hole list, and the hole being used. */
+typedef struct GooiRegion {
+    uintptr_t block;        /* 0: none */
+    uintptr_t cursor, end;  /* what is left of the current hole */
+    bool clean;             /* the block's memory is zero already */
+    uint32_t next_block;    /* where its search goes on: slab * 64 + block */
+    size_t hole_index, hole_count;
+    GooiHole holes[GOOI_BLOCK_GRANULES / 2 + 8];
+} GooiRegion;
+
+/* --- roots --- */
+
+/* A growing array in side memory (vector.c). */
+typedef struct GooiVector {
+    void *items;
+    size_t count, capacity;
+} GooiVector;
+
+typedef struct GooiRoot {
+    void *address;
+    bool is_pointer;
+} GooiRoot;
+
+typedef struct GooiRootCallback {
+    void (*trace)(GooGcVisitor *v, void *user);
+    void *user;
+} GooiRootCallback;
+
+typedef struct GooiHandleEntry {
+    void *object; /* NULL: free */
+    uint32_t generation, next_free;
+} GooiHandleEntry;
+
+typedef struct GooiStack {
+    const void *low, *high;
+} GooiStack;
+
+/* --- the visitor: marks, or shows references to somebody (verify.c) --- */
+
+typedef void (*GooiObserveFn)(void *ctx, const void *slot, uintptr_t target);
+
+struct GooGcVisitor {
+    GooGcHeap *heap;
+    uintptr_t base;             /* an address is in the heap iff address - base < size */
+    size_t size;
+    GooGcValueEncoding encoding; /* with plain pointers written as an address mask of all ones */
+    uint8_t colour;              /* what marking sets */
+    bool scattered;              /* objects are popped far from each other: prefetch through a ring */
+    uintptr_t *stack, *top, *end; /* entries below top; end: as far as it is committed */
+    uintptr_t last;              /* the object popped before, for telling scattered from ordered */
+    uint32_t pops, far_pops;
+    size_t granules, objects;    /* marked so far */
+    GooiObserveFn observe;       /* NULL: mark */
+    void *observe_ctx;
+};
+
+/* --- the mutator --- */
+
+struct GooGcMutator {
+    GooGcMutatorFast fast; /* first: goo/gc/inline.h */
+    uintptr_t span_start;  /* of [fast.cursor, fast.limit) when it was handed out */
+    uintptr_t span_limit;  /* the true limit while fast.limit is pulled down to the cursor */
+    bool collect_requested;
+    uint32_t blocking_depth;
+    uint32_t attach_count;
+    uintptr_t thread_id;
+    GooGcHeap *heap;
+    GooGcFrame *frames;
+    GooiVector temporaries; /* of void * */
+    GooiVector stacks;      /* of GooiStack */
+    uint32_t stress_count;
+};
+
+_Static_assert(offsetof(GooGcMutator, fast) == 0, "goo/gc/inline.h casts the mutator to its head");
+
+/* --- pause histogram (histogram.c): buckets 1/16 apart --- */
+
+#define GOOI_HISTOGRAM_BUCKETS (60 * 16)
+typedef struct GooiHistogram {
+    uint64_t count, total, min, max;
+    uint32_t buckets[GOOI_HISTOGRAM_BUCKETS];
+} GooiHistogram;
+
+/* --- the heap --- */
+
+struct GooGcHeap {
+    uint64_t magic;
+    GooGcOptions options;
+    GooAllocator *side; /* where side tables come from */
+    GooGcListener listener;
+
+    /* space.c */
+    uintptr_t base;
+    size_t size;              /* reserved for slabs */
+    GooiSlabEntry *slabs;     /* one for each slab of the reservation */
+    uint32_t slab_count;      /* as far as they have been committed */
+    uint32_t slab_limit;
+    void *reservation;
+    size_t reservation_size;
+    size_t used_bytes;        /* blocks and pages that have been written to */
+    size_t metadata_bytes;    /* tables, slab headers, side tables, mark stack */
+    size_t peak_bytes;
+
+    /* block.c, sweep.c */
+    size_t unswept_count;
+    GooiRegion *small, *medium;
+
+    /* large.c */
+    uint32_t large_hint;      /* no slab of large objects below this index has a free page */
+
+    /* the cycle: gc.c */
+    uint8_t colour;           /* the current mark colour */
+    bool collecting;
+    bool overflowed;          /* the mark stack dropped something */
+    bool refused;             /* the last request failed for the hard limit */
+    uint32_t disable_depth;
+    size_t stack_limit_bytes;   /* 0; tests keep the mark stack from growing beyond it */
+    uintptr_t *mark_stack;
+    size_t mark_stack_committed, mark_stack_reserved; /* bytes */
+
+    /* pace.c, pressure.c */
+    size_t live_bytes;        /* found by the last collection */
+    size_t since_bytes;       /* heap bytes handed out since */
+    size_t headroom;          /* heap and external growth at which the next is due */
+    size_t external_at_cycle;
+    _Atomic size_t external_bytes;
+    size_t adjusted_bytes;    /* of these, by goo_gc_adjust_external */
+
+    /* roots.c, handle.c, finalize.c, intern.c */
+    GooiVector roots;         /* of GooiRoot */
+    GooiVector root_callbacks;
+    GooiVector handles;
+    uint32_t handle_free;     /* index + 1 of the first free one */
+    GooiVector finalizables;  /* of void *: objects with a finalize */
+    GooGcInternTable *intern_tables;
+    uint64_t hash_seed;
+
+    /* stats.c */
+    GooGcStats stats;
+    GooiHistogram pauses;
+
+    GooGcMutator mutator;
+    bool attached;
+};
+
+/* The slab in which `address` lies; the address must be of a slab that is not a huge one's tail. */
+static inline GooiSlab *gooi_slab_of(uintptr_t address) {
+    return (GooiSlab *)gooi_slab_base(address);
+}
+
+static inline uint32_t gooi_slab_index(const GooGcHeap *heap, uintptr_t address) {
+    return (uint32_t)((address - heap->base) >> GOOI_SLAB_LOG2);
+}
+
+static inline uintptr_t gooi_slab_address(const GooGcHeap *heap, uint32_t index) {
+    return heap->base + ((uintptr_t)index << GOOI_SLAB_LOG2);
+}
+
+static inline unsigned gooi_block_index(uintptr_t address) {
+    return (unsigned)((address & GOOI_SLAB_MASK) >> GOOI_BLOCK_LOG2);
+}
+
+static inline GooiBlock *gooi_block_of(uintptr_t address) {
+    return &gooi_slab_of(address)->blocks[gooi_block_index(address)];
+}
+
+static inline bool gooi_in_heap(const GooGcHeap *heap, uintptr_t address) {
+    return address - heap->base < heap->size;
+}
+
+/* heap, metadata and external bytes: what the limits are about */
+static inline size_t gooi_accounted(const GooGcHeap *heap) {
+    return heap->used_bytes + heap->metadata_bytes +
+           atomic_load_explicit(&heap->external_bytes, memory_order_relaxed);
+}
+
+/* --- private prototypes, by the file that defines them --- */
+
+/* vector.c */
+bool gooi_vector_reserve(GooGcHeap *heap, GooiVector *v, size_t extra, size_t item_size);
+void gooi_vector_free(GooGcHeap *heap, GooiVector *v, size_t item_size);
+void *gooi_side_alloc(GooGcHeap *heap, size_t size); /* zeroed; counted as metadata */
+void gooi_side_free(GooGcHeap *heap, void *ptr, size_t size);
+
+/* space.c */
+bool gooi_space_init(GooGcHeap *heap);
+void gooi_space_deinit(GooGcHeap *heap);
+bool gooi_space_account(GooGcHeap *heap, size_t used, size_t metadata); /* false: hard limit */
+void gooi_space_unaccount(GooGcHeap *heap, size_t used, size_t metadata);
+GooiSlab *gooi_slab_acquire(GooGcHeap *heap, uint32_t count, uint32_t kind);
+void gooi_slab_release(GooGcHeap *heap, uint32_t first, uint32_t count);
+
+/* block.c */
+bool gooi_region_next_hole(GooiRegion *region, size_t granules);
+bool gooi_region_first_fit(GooiRegion *region, size_t granules);
+bool gooi_region_next_block(GooGcHeap *heap, GooiRegion *region);
+bool gooi_block_at_or_after(const GooGcHeap *heap, uint32_t *index);
+uintptr_t gooi_block_address(const GooGcHeap *heap, uint32_t index);
+void gooi_region_give_back(GooGcHeap *heap, GooiRegion *region);
+
+/* sweep.c */
+void gooi_sweep_begin(GooGcHeap *heap);
+void gooi_sweep_finish(GooGcHeap *heap);
+size_t gooi_sweep_block(GooGcHeap *heap, uintptr_t block, uint64_t *occupied);
+size_t gooi_sweep_release_empty(GooGcHeap *heap);
+
+/* large.c */
+void *gooi_large_alloc(GooGcHeap *heap, size_t size, unsigned metadata);
+void gooi_large_sweep(GooGcHeap *heap);
+size_t gooi_large_size(const GooGcHeap *heap, uintptr_t object);
+uintptr_t gooi_large_base_of(const GooGcHeap *heap, uintptr_t address);
+size_t gooi_large_release_empty(GooGcHeap *heap);
+
+/* object.c */
+uintptr_t gooi_object_base_of(const GooGcHeap *heap, uintptr_t address);
+size_t gooi_object_granules(const GooGcHeap *heap, uintptr_t object);
+bool gooi_object_is_marked(const GooGcHeap *heap, const void *object);
+
+/* alloc.c */
+void gooi_alloc_retire_span(GooGcMutator *m);
+void gooi_alloc_request_collection(GooGcMutator *m);
+
+/* mark.c */
+void gooi_visitor_init(GooGcVisitor *v, GooGcHeap *heap);
+void gooi_mark_object(GooGcVisitor *v, uintptr_t object);
+void gooi_mark_drain(GooGcVisitor *v);
+void gooi_mark_conservative(GooGcVisitor *v, const void *low, const void *high);
+
+/* roots.c */
+void gooi_roots_visit(GooGcHeap *heap, GooGcVisitor *v);
+void gooi_roots_deinit(GooGcHeap *heap);
+
+/* finalize.c */
+bool gooi_finalize_reserve(GooGcHeap *heap);
+void gooi_finalize_add(GooGcHeap *heap, void *object);
+void gooi_finalize_dead(GooGcHeap *heap);
+void gooi_finalize_all(GooGcHeap *heap);
+
+/* intern.c */
+void gooi_intern_drop_dead(GooGcHeap *heap);
+void gooi_intern_deinit(GooGcHeap *heap);
+
+/* pace.c */
+void gooi_pace_update(GooGcHeap *heap);
+bool gooi_pace_is_due(const GooGcHeap *heap);
+
+/* pressure.c */
+void gooi_pressure_init(void);
+void gooi_pressure_deinit(GooGcHeap *heap);
+
+/* gc.c */
+GooStatus gooi_collect(GooGcHeap *heap, GooGcCollection kind);
+/* Collects and gives back what is empty, so that a request that failed can be tried again. False if
+ * no collection may run here. */
+bool gooi_collect_emergency(GooGcHeap *heap);
+
+/* verify.c */
+/* Faults go to `report` unless it is NULL, and the first one to `first` as text unless that is. */
+GooStatus gooi_verify(GooGcHeap *heap, bool after_marking, FILE *report, char *first,
+                      size_t first_size);
+
+/* stats.c, histogram.c */
+void gooi_notify(GooGcHeap *heap, GooGcEventKind kind, size_t bytes);
+void gooi_histogram_add(GooiHistogram *h, uint64_t value);
+uint64_t gooi_histogram_quantile(const GooiHistogram *h, double quantile);
+
+#endif

@@ -1,0 +1,256 @@
+/* The weak intern table: open addressing over 8-byte entries that keep nothing alive.
+ *
+ *   entry = hash (32 bits) | granule of the object, counted from the heap's base, plus 1 (32 bits)
+ *
+ * 8 bytes an entry keep a table of a million strings in 16 MiB, and let a lookup decide on the hash
+ * before it touches an object. The home of an entry is its hash masked to the capacity; collisions
+ * go to the next free place. Between mark and sweep the entries of dead objects are dropped, and the
+ * rest is put back in order without further memory.
+ *
+ * INTERN-1  every entry is reachable from its home without an empty place in between.
+ * INTERN-2  count is the number of entries; at most 3/4 of capacity.
+ *
+ * Hash: XXH3 (xxhash.com), 64 bits, seeded per heap; the table keeps its low half.
+ */
+#define XXH_INLINE_ALL
+#include <errno.h>
+#include <string.h>
+#include <xxhash.h>
+
+#include "gc/heap.h"
+#include "runtime/bits.h"
+
+typedef struct InternEntry {
+    uint32_t hash, granule; /* granule 0: empty */
+} InternEntry;
+
+struct GooGcInternTable {
+    GooGcHeap *heap;
+    GooGcInternOps ops;
+    InternEntry *entries;
+    size_t capacity, count; /* capacity: 0 or a power of two */
+    GooGcInternTable *next;
+};
+
+#define GOOI_INTERN_MIN ((size_t)64)
+
+/* --- entries --- */
+
+static void *intern_object(const GooGcInternTable *t, InternEntry entry) {
+    return (void *)(t->heap->base + ((uintptr_t)(entry.granule - 1) << GOOI_GRANULE_LOG2));
+}
+
+static InternEntry intern_entry(const GooGcInternTable *t, const void *object, uint64_t hash) {
+    uintptr_t granule = ((uintptr_t)object - t->heap->base) >> GOOI_GRANULE_LOG2;
+    return (InternEntry){(uint32_t)hash, (uint32_t)granule + 1};
+}
+
+static void intern_put(InternEntry *entries, size_t capacity, InternEntry entry) {
+    size_t i = entry.hash & (capacity - 1);
+    while (entries[i].granule != 0) {
+        i = (i + 1) & (capacity - 1);
+    }
+    entries[i] = entry;
+}
+
+static bool intern_equals(const GooGcInternTable *t, InternEntry entry, const void *bytes,
+                          size_t length) {
+    size_t other_length;
+    const void *other = t->ops.bytes(intern_object(t, entry), &other_length, t->ops.user);
+    return other_length == length && memcmp(other, bytes, length) == 0;
+}
+
+static void *intern_lookup(const GooGcInternTable *t, const void *bytes, size_t length,
+                           uint64_t hash) {
+    if (t->capacity == 0) {
+        return NULL;
+    }
+    size_t mask = t->capacity - 1;
+    for (size_t i = hash & mask; t->entries[i].granule != 0; i = (i + 1) & mask) {
+        if (t->entries[i].hash == (uint32_t)hash && intern_equals(t, t->entries[i], bytes, length)) {
+            return intern_object(t, t->entries[i]);
+        }
+    }
+    return NULL;
+}
+
+/* --- size --- */
+
+static bool intern_set_capacity(GooGcInternTable *t, size_t capacity) {
+    size_t size;
+    if (gooi_multiply_overflows(capacity, sizeof(InternEntry), &size)) {
+        return false;
+    }
+    InternEntry *entries = gooi_side_alloc(t->heap, size);
+    if (entries == NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < t->capacity; i++) {
+        if (t->entries[i].granule != 0) {
+            intern_put(entries, capacity, t->entries[i]);
+        }
+    }
+    gooi_side_free(t->heap, t->entries, t->capacity * sizeof(InternEntry));
+    t->entries = entries;
+    t->capacity = capacity;
+    return true;
+}
+
+/* Makes room for one more entry; collects if that is what it takes. */
+static bool intern_reserve(GooGcInternTable *t) {
+    for (int attempt = 0; attempt < 2; attempt++) {
+        if (t->count + 1 <= t->capacity / 4 * 3) {
+            return true;
+        }
+        size_t capacity = t->capacity == 0 ? GOOI_INTERN_MIN : t->capacity * 2;
+        if (capacity <= (size_t)UINT32_MAX && intern_set_capacity(t, capacity)) {
+            return true;
+        }
+        if (!gooi_collect_emergency(t->heap)) {
+            break;
+        }
+    }
+    return t->count + 1 <= t->capacity / 4 * 3;
+}
+
+/* --- after marking --- */
+
+static size_t intern_clear_dead(GooGcInternTable *t) {
+    size_t dropped = 0;
+    for (size_t i = 0; i < t->capacity; i++) {
+        size_t ahead = (i + 16) & (t->capacity - 1);
+        if (t->entries[ahead].granule != 0) {
+            GOOI_PREFETCH(gooi_metadata_of((uintptr_t)intern_object(t, t->entries[ahead])));
+        }
+        InternEntry entry = t->entries[i];
+        if (entry.granule != 0 && !gooi_object_is_marked(t->heap, intern_object(t, entry))) {
+            t->entries[i].granule = 0;
+            dropped++;
+        }
+    }
+    return dropped;
+}
+
+/* Puts every entry back where a lookup finds it, after some were cleared. Beginning behind a place
+ * that was empty before, each entry moves at most backwards, into places already dealt with. */
+static void intern_restore_order(GooGcInternTable *t, size_t empty_before) {
+    size_t mask = t->capacity - 1;
+    for (size_t n = 1; n < t->capacity; n++) {
+        size_t i = (empty_before + n) & mask;
+        InternEntry entry = t->entries[i];
+        if (entry.granule != 0 && (entry.hash & mask) != i) {
+            t->entries[i].granule = 0;
+            intern_put(t->entries, t->capacity, entry);
+        }
+    }
+}
+
+static size_t intern_find_empty(const GooGcInternTable *t) {
+    size_t i = 0;
+    while (t->entries[i].granule != 0) {
+        i++;
+    }
+    return i;
+}
+
+static void intern_drop_dead(GooGcInternTable *t) {
+    if (t->capacity == 0) {
+        return;
+    }
+    size_t empty_before = intern_find_empty(t);
+    size_t dropped = intern_clear_dead(t);
+    t->count -= dropped;
+    if (dropped != 0) {
+        intern_restore_order(t, empty_before);
+    }
+    size_t wanted = t->capacity;
+    while (wanted > GOOI_INTERN_MIN && t->count < wanted / 8) {
+        wanted /= 2;
+    }
+    if (wanted != t->capacity) {
+        intern_set_capacity(t, wanted); /* when there is no memory it stays as large as it is */
+    }
+}
+
+void gooi_intern_drop_dead(GooGcHeap *heap) {
+    for (GooGcInternTable *t = heap->intern_tables; t != NULL; t = t->next) {
+        intern_drop_dead(t);
+    }
+}
+
+/* --- public calls --- */
+
+GooGcInternTable *goo_gc_intern_table_create(GooGcHeap *heap, const GooGcInternOps *ops) {
+    if (heap == NULL || ops == NULL || ops->create == NULL || ops->bytes == NULL) {
+        errno = EINVAL;
+        return NULL;
+    }
+    if ((uint64_t)heap->size >> GOOI_GRANULE_LOG2 > UINT32_MAX) {
+        errno = ENOTSUP;
+        return NULL;
+    }
+    GooGcInternTable *t = gooi_side_alloc(heap, sizeof *t);
+    if (t == NULL) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    *t = (GooGcInternTable){.heap = heap, .ops = *ops, .next = heap->intern_tables};
+    heap->intern_tables = t;
+    return t;
+}
+
+void goo_gc_intern_table_destroy(GooGcInternTable *t) {
+    if (t == NULL) {
+        return;
+    }
+    GooGcInternTable **link = &t->heap->intern_tables;
+    while (*link != t) {
+        link = &(*link)->next;
+    }
+    *link = t->next;
+    gooi_side_free(t->heap, t->entries, t->capacity * sizeof(InternEntry));
+    gooi_side_free(t->heap, t, sizeof *t);
+}
+
+void gooi_intern_deinit(GooGcHeap *heap) {
+    while (heap->intern_tables != NULL) {
+        goo_gc_intern_table_destroy(heap->intern_tables);
+    }
+}
+
+static uint64_t intern_hash(const GooGcInternTable *t, const void *bytes, size_t length) {
+    return XXH3_64bits_withSeed(bytes, length, t->heap->hash_seed);
+}
+
+void *goo_gc_intern(GooGcMutator *m, GooGcInternTable *t, const void *bytes, size_t length) {
+    uint64_t hash = intern_hash(t, bytes, length);
+    void *found = intern_lookup(t, bytes, length, hash);
+    if (found != NULL) {
+        return found;
+    }
+    void *object = t->ops.create(m, bytes, length, hash, t->ops.user);
+    if (object == NULL) {
+        return NULL;
+    }
+    if (t->count + 1 > t->capacity / 4 * 3) {
+        goo_gc_push(m, object);
+        bool reserved = intern_reserve(t);
+        goo_gc_pop(m, 1);
+        if (!reserved) {
+            errno = ENOMEM;
+            return NULL;
+        }
+    }
+    intern_put(t->entries, t->capacity, intern_entry(t, object, hash));
+    t->count++;
+    return object;
+}
+
+void *goo_gc_intern_find(GooGcMutator *m, GooGcInternTable *t, const void *bytes, size_t length) {
+    (void)m;
+    return intern_lookup(t, bytes, length, intern_hash(t, bytes, length));
+}
+
+size_t goo_gc_intern_count(const GooGcInternTable *t) {
+    return t->count;
+}

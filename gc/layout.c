@@ -1,0 +1,189 @@
+/* Tracing one object: a loop for each layout, and the calls that trace callbacks make.
+ *
+ * Layouts are traced here, by the type's description, without a call per slot. Ranges above
+ * GOOI_RANGE_STEP words are cut: the rest goes back on the mark stack, so that an array of ten
+ * million slots does not push ten million entries. Longer pieces are filtered by a vector kernel
+ * into a small buffer of addresses first; nothing but references then reaches the marking code.
+ *
+ * Each public visit call either marks, or shows the reference to an observer (verify.c).
+ */
+#include "gc/mark.h"
+
+#define GOOI_RANGE_STEP 1024 /* words traced at a time */
+#define GOOI_FILTER_MIN 16   /* words from which the filter pays */
+
+/* --- ranges --- */
+
+static GooiReferenceFilter layout_filter(const GooGcVisitor *v, bool pointers) {
+    GooiReferenceFilter filter = {.address_mask = UINT64_MAX, .base = v->base, .size = v->size};
+    if (!pointers) {
+        filter.tag_mask = v->encoding.tag_mask;
+        filter.tag_value = v->encoding.tag_value;
+        filter.address_mask = v->encoding.address_mask;
+    }
+    return filter;
+}
+
+static void layout_trace_words(GooGcVisitor *v, const GooiWord *words, size_t count,
+                               bool pointers) {
+    if (count >= GOOI_FILTER_MIN) {
+        uint64_t found[GOOI_RANGE_STEP + 8];
+        GooiReferenceFilter filter = layout_filter(v, pointers);
+        size_t n = gooi_kernels->filter_references((const uint64_t *)words, count, &filter, found);
+        for (size_t i = 0; i < n; i++) {
+            gooi_mark_address(v, (uintptr_t)found[i]);
+        }
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (pointers) {
+            gooi_mark_address(v, (uintptr_t)words[i]);
+        } else {
+            gooi_mark_value(v, words[i]);
+        }
+    }
+}
+
+/* Puts the rest of a range on the stack; false when there is no room. */
+static bool layout_defer(GooGcVisitor *v, const GooiWord *low, const GooiWord *end, bool pointers) {
+    if (v->end - v->top < 2 && (!gooi_mark_stack_grow(v) || v->end - v->top < 2)) {
+        return false;
+    }
+    *v->top++ = (uintptr_t)end;
+    *v->top++ = (uintptr_t)low | (pointers ? GOOI_ENTRY_POINTERS : GOOI_ENTRY_SLOTS);
+    return true;
+}
+
+/* Marks what the words of [low, end) refer to, or the first piece of it and the rest later. */
+void gooi_trace_range(GooGcVisitor *v, const void *low, const void *end_ptr, bool pointers) {
+    const GooiWord *word = low, *end = end_ptr;
+    while ((size_t)(end - word) > GOOI_RANGE_STEP) {
+        if (layout_defer(v, word + GOOI_RANGE_STEP, end, pointers)) {
+            end = word + GOOI_RANGE_STEP;
+            break;
+        }
+        layout_trace_words(v, word, GOOI_RANGE_STEP, pointers);
+        word += GOOI_RANGE_STEP;
+    }
+    layout_trace_words(v, word, (size_t)(end - word), pointers);
+}
+
+/* --- layouts --- */
+
+static inline void layout_trace_bitmap(GooGcVisitor *v, uintptr_t object, const GooGcType *type) {
+    bool pointers = (type->flags & GOO_GC_TYPE_BITMAP_POINTERS) != 0;
+    for (size_t w = 0; w < type->bitmap_words; w++) {
+        const GooiWord *words = (const GooiWord *)object + w * 64;
+        for (uint64_t bits = type->bitmap[w]; bits != 0; bits &= bits - 1) {
+            uint64_t word = words[gooi_count_trailing_zeros(bits)];
+            if (pointers) {
+                gooi_mark_address(v, (uintptr_t)word);
+            } else {
+                gooi_mark_value(v, word);
+            }
+        }
+    }
+}
+
+static inline uintptr_t layout_end(const GooGcVisitor *v, uintptr_t object) {
+    const uint8_t *table = gooi_metadata_of(object);
+    return object + (gooi_marked_granules(v->heap, object, table, *table) << GOOI_GRANULE_LOG2);
+}
+
+static void layout_trace_typed(GooGcVisitor *v, uintptr_t object) {
+    const GooGcType *type = goo_gc_type_of((const void *)object);
+    switch (type->layout) {
+    case GOO_GC_LAYOUT_LEAF:
+        break;
+    case GOO_GC_LAYOUT_BITMAP:
+        layout_trace_bitmap(v, object, type);
+        break;
+    case GOO_GC_LAYOUT_ARRAY:
+        layout_trace_bitmap(v, object, type);
+        gooi_trace_range(v, (const void *)(object + type->array_offset),
+                         (const void *)layout_end(v, object),
+                         (type->flags & GOO_GC_TYPE_ARRAY_POINTERS) != 0);
+        break;
+    case GOO_GC_LAYOUT_TRACE:
+        type->trace((void *)object, v);
+        break;
+    case GOO_GC_LAYOUT_CONSERVATIVE:
+        gooi_mark_conservative(v, (const void *)object, (const void *)layout_end(v, object));
+        break;
+    }
+}
+
+/* Takes note of every reference that a marked object with slots holds. */
+void gooi_trace_object(GooGcVisitor *v, uintptr_t object) {
+    switch (*gooi_metadata_of(object) & GOO_GC_KIND_MASK) {
+    case GOO_GC_KIND_TYPED:
+        layout_trace_typed(v, object);
+        break;
+    case GOO_GC_KIND_CONSERVATIVE:
+        gooi_mark_conservative(v, (const void *)object, (const void *)layout_end(v, object));
+        break;
+    case GOO_GC_KIND_EMBEDDER:
+        v->heap->options.trace_embedder((void *)object, v, v->heap->options.user);
+        break;
+    default:
+        break;
+    }
+}
+
+/* --- what callbacks call --- */
+
+static void visit_observe(GooGcVisitor *v, const void *slot, uintptr_t target) {
+    if (target - v->base < v->size) {
+        v->observe(v->observe_ctx, slot, target);
+    }
+}
+
+void goo_gc_visit(GooGcVisitor *v, void *slot) {
+    uint64_t value = *(const GooiWord *)slot;
+    if (GOOI_LIKELY(v->observe == NULL)) {
+        gooi_mark_value(v, value);
+    } else if ((value & v->encoding.tag_mask) == v->encoding.tag_value) {
+        visit_observe(v, slot, (uintptr_t)(value & v->encoding.address_mask));
+    }
+}
+
+void goo_gc_visit_pointer(GooGcVisitor *v, void *pointer) {
+    uintptr_t target = (uintptr_t) * (const GooiPointer *)pointer;
+    if (GOOI_LIKELY(v->observe == NULL)) {
+        gooi_mark_address(v, target);
+    } else {
+        visit_observe(v, pointer, target);
+    }
+}
+
+void goo_gc_visit_range(GooGcVisitor *v, void *slots, size_t count) {
+    GooiWord *words = slots;
+    if (GOOI_LIKELY(v->observe == NULL)) {
+        gooi_trace_range(v, words, words + count, false);
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        goo_gc_visit(v, &words[i]);
+    }
+}
+
+void goo_gc_visit_pointers(GooGcVisitor *v, void *pointers, size_t count) {
+    GooiPointer *items = pointers;
+    for (size_t i = 0; i < count; i++) {
+        goo_gc_visit_pointer(v, &items[i]);
+    }
+}
+
+void goo_gc_visit_conservative(GooGcVisitor *v, const void *low, const void *high) {
+    if (GOOI_LIKELY(v->observe == NULL)) {
+        gooi_mark_conservative(v, low, high);
+        return;
+    }
+    const GooiPointer *end = high;
+    for (const GooiPointer *word = low; word + 1 <= end; word++) {
+        uintptr_t object = gooi_object_base_of(v->heap, (uintptr_t)*word);
+        if (object != 0) {
+            visit_observe(v, word, object);
+        }
+    }
+}

@@ -1,0 +1,60 @@
+/* What a heap tells about itself: statistics, and events to its listener.
+ *
+ * Counters are kept where things happen; here they are put together. What the mutator's present span
+ * has given out is counted when somebody asks.
+ */
+#include "gc/heap.h"
+#include "runtime/platform/platform.h"
+
+/* Objects and bytes handed out of the span that is in use. */
+static void stats_add_span(const GooGcMutator *m, GooGcStats *s) {
+    size_t bytes = m->fast.cursor - m->span_start;
+    if (bytes != 0) {
+        s->allocated_bytes += bytes;
+        s->allocated_objects += gooi_kernels->count_nonzero(
+            gooi_metadata_of(m->span_start), bytes >> GOOI_GRANULE_LOG2, GOO_GC_COLOUR_MASK);
+    }
+}
+
+GooGcStats goo_gc_get_stats(const GooGcHeap *heap) {
+    GooGcStats s = heap->stats;
+    const GooiHistogram *pauses = &heap->pauses;
+    stats_add_span(&heap->mutator, &s);
+    s.pauses = pauses->count;
+    s.pause_ns_min = pauses->min;
+    s.pause_ns_max = pauses->max;
+    s.pause_ns_total = pauses->total;
+    s.pause_ns_p50 = gooi_histogram_quantile(pauses, 0.5);
+    s.pause_ns_p99 = gooi_histogram_quantile(pauses, 0.99);
+    s.pause_ns_p999 = gooi_histogram_quantile(pauses, 0.999);
+    s.heap_bytes = heap->used_bytes;
+    s.metadata_bytes = heap->metadata_bytes;
+    s.external_bytes = atomic_load_explicit(&heap->external_bytes, memory_order_relaxed);
+    s.peak_bytes = heap->peak_bytes;
+    s.live_bytes = heap->live_bytes;
+    if (s.collections_full == 0) {
+        s.live_bytes = (size_t)s.allocated_bytes;
+        s.objects_live = (size_t)s.allocated_objects;
+    }
+    return s;
+}
+
+GooStatus goo_gc_set_listener(GooGcHeap *heap, const GooGcListener *listener) {
+    if (heap == NULL || (listener != NULL && listener->event == NULL)) {
+        return GOO_ERR_INVALID_ARGUMENT;
+    }
+    heap->listener = listener != NULL ? *listener : (GooGcListener){0};
+    return GOO_OK;
+}
+
+void gooi_notify(GooGcHeap *heap, GooGcEventKind kind, size_t bytes) {
+    if (heap->listener.event == NULL) {
+        return;
+    }
+    GooGcEvent event = {.kind = kind,
+                        .collection = GOO_GC_FULL,
+                        .time_ns = gooi_platform_time_ns(),
+                        .bytes = bytes,
+                        .mutator = heap->attached ? &heap->mutator : NULL};
+    heap->listener.event(heap, &event, heap->listener.user);
+}

@@ -1,0 +1,90 @@
+/* Lazy sweep: turning what marking left into holes, a block at a time.
+ *
+ * When marking ends every block with objects is UNSWEPT; a region sweeps it when it takes it, and
+ * whatever no region took is swept before the next marking begins (otherwise a dead object's colour
+ * would come round again). Sweeping is arithmetic on the block's 4 KiB of metadata
+ * (runtime/kernels/kernels.h) and never touches object memory, except to poison it on request.
+ *
+ * SWEEP-1  the memory of an unswept block is intact: dead objects can still be finalized.
+ * SWEEP-2  after gooi_sweep_finish no metadata of a dead object is left anywhere.
+ */
+#include <string.h>
+
+#include "gc/heap.h"
+#include "runtime/bits.h"
+#include "runtime/platform/platform.h"
+
+#define GOOI_POISON 0xDB
+
+static void sweep_poison(uintptr_t block, const uint64_t *occupied) {
+    for (size_t g = 0; g < GOOI_BLOCK_GRANULES; g++) {
+        if ((occupied[g / 64] >> (g % 64) & 1) == 0) {
+            memset((void *)(block + (g << GOOI_GRANULE_LOG2)), GOOI_POISON, GOOI_GRANULE_SIZE);
+        }
+    }
+}
+
+/* Clears the metadata of the block's dead objects and says which granules the others occupy; the
+ * block is SWEPT, or FREE when nothing is left. Returns the number of occupied granules. */
+size_t gooi_sweep_block(GooGcHeap *heap, uintptr_t address, uint64_t *occupied) {
+    GooiBlock *block = gooi_block_of(address);
+    size_t count = gooi_kernels->sweep(gooi_metadata_of(address), GOOI_BLOCK_GRANULES,
+                                       GOO_GC_COLOUR_MASK, heap->colour, GOO_GC_END, occupied);
+    if (heap->options.poison) {
+        sweep_poison(address, occupied);
+    }
+    block->state = count == 0 ? GOOI_BLOCK_FREE : GOOI_BLOCK_SWEPT;
+    block->has_holes = count < GOOI_BLOCK_GRANULES;
+    GOO_ASSERT(heap->unswept_count > 0, "gc: a block swept twice, at %p", (void *)address);
+    if (--heap->unswept_count == 0) {
+        gooi_notify(heap, GOO_GC_EVENT_SWEPT, heap->used_bytes - heap->live_bytes);
+    }
+    return count;
+}
+
+/* Marking has ended: every block with objects is to be swept, and regions start over. */
+void gooi_sweep_begin(GooGcHeap *heap) {
+    heap->unswept_count = 0;
+    for (uint32_t i = 0; gooi_block_at_or_after(heap, &i); i++) {
+        GooiBlock *block = gooi_block_of(gooi_block_address(heap, i));
+        if (block->state != GOOI_BLOCK_FREE) {
+            block->state = GOOI_BLOCK_UNSWEPT;
+            heap->unswept_count++;
+        }
+    }
+    heap->small->next_block = 0;
+    heap->medium->next_block = 0;
+}
+
+/* Sweeps what no region has taken. */
+void gooi_sweep_finish(GooGcHeap *heap) {
+    uint64_t occupied[GOOI_BLOCK_MAP_WORDS];
+    if (heap->unswept_count == 0) {
+        return;
+    }
+    uint64_t start = gooi_platform_time_ns();
+    for (uint32_t i = 0; gooi_block_at_or_after(heap, &i); i++) {
+        uintptr_t address = gooi_block_address(heap, i);
+        if (gooi_block_of(address)->state == GOOI_BLOCK_UNSWEPT) {
+            gooi_sweep_block(heap, address, occupied);
+        }
+    }
+    heap->stats.sweep_ns += gooi_platform_time_ns() - start;
+}
+
+/* Gives the memory of free blocks back to the OS; they are clean again. Returns the bytes. */
+size_t gooi_sweep_release_empty(GooGcHeap *heap) {
+    size_t released = 0;
+    gooi_sweep_finish(heap);
+    for (uint32_t i = 0; gooi_block_at_or_after(heap, &i); i++) {
+        uintptr_t address = gooi_block_address(heap, i);
+        GooiBlock *block = gooi_block_of(address);
+        if (block->state == GOOI_BLOCK_FREE && !block->clean &&
+            gooi_platform_discard((void *)address, GOOI_BLOCK_SIZE)) {
+            block->clean = true;
+            gooi_space_unaccount(heap, GOOI_BLOCK_SIZE, GOOI_BLOCK_TABLE_SIZE);
+            released += GOOI_BLOCK_SIZE;
+        }
+    }
+    return released;
+}

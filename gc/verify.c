@@ -1,0 +1,316 @@
+/* The heap checker: proves the invariants of gc/README.md, or says what is wrong.
+ *
+ *   shape    GC-3  metadata is a sequence of (start … end) extents and gaps, block by block
+ *            BLOCK-2  a free block's metadata is zero · ALLOC-1  what will be handed out is zero
+ *   trace    every reference, from the roots on, leads to the start of a living object (GC-6), and
+ *            right after marking to a marked one (GC-1)
+ *   count    GC-5  right after marking, reached objects are exactly the marked ones, and their
+ *            sizes add up to live_bytes
+ *
+ * The trace is its own: a bitmap, a plain stack, and loops that show each reference to an observer.
+ * It shares no code with marking but the way from an address to its metadata.
+ */
+#include <stdarg.h>
+#include <string.h>
+
+#include "gc/heap.h"
+#include "runtime/bits.h"
+#include "runtime/globals.h"
+#include "runtime/platform/platform.h"
+
+#define GOOI_FAULTS_REPORTED 32
+
+typedef struct Verify {
+    GooGcHeap *heap;
+    FILE *report;
+    char *first;
+    size_t first_size;
+    bool after_marking, out_of_memory;
+    size_t faults;
+    uint64_t *reached; /* a bit per granule of the committed slabs */
+    size_t reached_size;
+    uintptr_t *stack;
+    size_t stack_count, stack_capacity;
+    size_t reached_bytes, reached_objects;
+    uintptr_t holder; /* whose references are being looked at; 0: a root's */
+} Verify;
+
+GOOI_PRINTF(2, 3) static void verify_fault(Verify *v, const char *format, ...) {
+    char line[256];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    if (v->faults++ == 0 && v->first != NULL) {
+        snprintf(v->first, v->first_size, "%s", line);
+    }
+    if (v->report != NULL && v->faults <= GOOI_FAULTS_REPORTED) {
+        fprintf(v->report, "%s\n", line);
+    }
+}
+
+/* --- shape --- */
+
+static void verify_start(Verify *v, uintptr_t at, uint8_t byte) {
+    uint8_t colour = byte & GOO_GC_COLOUR_MASK;
+    if (colour != GOO_GC_COLOUR_YOUNG && colour != v->heap->colour) {
+        verify_fault(v, "GC-3: object %p has colour %u, which is neither young nor current",
+                     (void *)at, colour);
+    }
+}
+
+/* One granule's byte; returns whether an object is open after it. */
+static bool verify_granule(Verify *v, uintptr_t at, uint8_t byte, bool open) {
+    bool starts = (byte & GOO_GC_COLOUR_MASK) != 0, ends = (byte & GOO_GC_END) != 0;
+    if (starts && open) {
+        verify_fault(v, "GC-3: object %p starts inside another", (void *)at);
+    } else if (ends && !starts && !open) {
+        verify_fault(v, "GC-3: an object ends at %p, but none started", (void *)at);
+    } else if (!starts && !ends && byte != 0) {
+        verify_fault(v, "GC-3: metadata %02x at %p, where no object starts or ends", byte,
+                     (void *)at);
+    }
+    if (starts) {
+        verify_start(v, at, byte);
+    }
+    return (starts || open) && !ends;
+}
+
+static void verify_block(Verify *v, uintptr_t block) {
+    const uint8_t *table = gooi_metadata_of(block);
+    if (gooi_block_of(block)->state == GOOI_BLOCK_FREE) {
+        if (!gooi_kernels->is_zero(table, GOOI_BLOCK_GRANULES)) {
+            verify_fault(v, "BLOCK-2: the free block %p has metadata", (void *)block);
+        }
+        return;
+    }
+    bool open = false;
+    for (size_t g = 0; g < GOOI_BLOCK_GRANULES; g++) {
+        if (g % 64 == 0 && gooi_kernels->is_zero(table + g, 64)) {
+            g += 63;
+            continue;
+        }
+        open = verify_granule(v, block + (g << GOOI_GRANULE_LOG2), table[g], open);
+    }
+    if (open) {
+        verify_fault(v, "GC-3: an object runs out of the block %p", (void *)block);
+    }
+}
+
+static void verify_large_slab(Verify *v, GooiSlab *slab) {
+    for (size_t p = GOOI_FIRST_PAGE; p < GOOI_SLAB_PAGES; p++) {
+        uintptr_t object = (uintptr_t)slab + (p << GOOI_PAGE_LOG2);
+        uint8_t byte = *gooi_metadata_of(object);
+        if (slab->run_size[p] != 0) {
+            verify_start(v, object, byte);
+        } else if (byte != 0) {
+            verify_fault(v, "LARGE-1: metadata %02x at page %p, where no object starts", byte,
+                         (void *)object);
+        }
+    }
+}
+
+static void verify_span(Verify *v) {
+    const GooGcMutator *m = &v->heap->mutator;
+    size_t size = m->span_limit - m->fast.cursor;
+    if (size != 0 &&
+        (!gooi_kernels->is_zero((const void *)m->fast.cursor, size) ||
+         !gooi_kernels->is_zero(gooi_metadata_of(m->fast.cursor), size >> GOOI_GRANULE_LOG2))) {
+        verify_fault(v, "ALLOC-1: the span %p is not zero", (void *)m->fast.cursor);
+    }
+}
+
+static void verify_shape(Verify *v) {
+    GooGcHeap *heap = v->heap;
+    for (uint32_t i = 0; gooi_block_at_or_after(heap, &i); i++) {
+        verify_block(v, gooi_block_address(heap, i));
+    }
+    for (uint32_t s = 0; s < heap->slab_count; s++) {
+        if (heap->slabs[s].kind == GOOI_SLAB_LARGE) {
+            verify_large_slab(v, (GooiSlab *)gooi_slab_address(heap, s));
+        }
+    }
+    verify_span(v);
+}
+
+/* --- trace --- */
+
+static bool verify_stack_push(Verify *v, uintptr_t object) {
+    if (v->stack_count == v->stack_capacity) {
+        size_t capacity = v->stack_capacity == 0 ? 1024 : v->stack_capacity * 2;
+        GooAllocator *side = v->heap->side;
+        uintptr_t *stack = side->alloc(side->context, capacity * sizeof *stack, 16, 0);
+        if (stack == NULL) {
+            v->out_of_memory = true;
+            return false;
+        }
+        if (v->stack != NULL) {
+            memcpy(stack, v->stack, v->stack_count * sizeof *stack);
+            side->free(side->context, v->stack, v->stack_capacity * sizeof *stack, 16);
+        }
+        v->stack = stack;
+        v->stack_capacity = capacity;
+    }
+    v->stack[v->stack_count++] = object;
+    return true;
+}
+
+static const char *verify_holder_name(const Verify *v) {
+    if (v->holder == 0) {
+        return "a root";
+    }
+    if ((*gooi_metadata_of(v->holder) & GOO_GC_KIND_MASK) != GOO_GC_KIND_TYPED) {
+        return "an object without a type";
+    }
+    const GooGcType *type = goo_gc_type_of((const void *)v->holder);
+    return type->name != NULL ? type->name : "a typed object";
+}
+
+static void verify_reference(void *ctx, const void *slot, uintptr_t target) {
+    Verify *v = ctx;
+    if (gooi_object_base_of(v->heap, target) != target) {
+        verify_fault(v, "GC-6: slot %p of %s (%p) refers to %p, where no object starts", slot,
+                     verify_holder_name(v), (void *)v->holder, (void *)target);
+        return;
+    }
+    size_t granule = (target - v->heap->base) >> GOOI_GRANULE_LOG2;
+    uint64_t bit = (uint64_t)1 << (granule % 64);
+    if ((v->reached[granule / 64] & bit) != 0) {
+        return;
+    }
+    v->reached[granule / 64] |= bit;
+    v->reached_objects++;
+    v->reached_bytes += gooi_object_granules(v->heap, target) << GOOI_GRANULE_LOG2;
+    if (v->after_marking && !gooi_object_is_marked(v->heap, (const void *)target)) {
+        verify_fault(v, "GC-1: object %p, referred to by slot %p of %s (%p), is not marked",
+                     (void *)target, slot, verify_holder_name(v), (void *)v->holder);
+    }
+    verify_stack_push(v, target);
+}
+
+static void verify_trace_words(GooGcVisitor *visitor, uintptr_t low, uintptr_t high, bool pointers) {
+    for (uintptr_t word = low; word + 8 <= high; word += 8) {
+        if (pointers) {
+            goo_gc_visit_pointer(visitor, (void *)word);
+        } else {
+            goo_gc_visit(visitor, (void *)word);
+        }
+    }
+}
+
+static void verify_trace_typed(GooGcVisitor *visitor, uintptr_t object, uintptr_t end) {
+    const GooGcType *type = goo_gc_type_of((const void *)object);
+    bool pointers = (type->flags & GOO_GC_TYPE_BITMAP_POINTERS) != 0;
+    switch (type->layout) {
+    case GOO_GC_LAYOUT_LEAF:
+        break;
+    case GOO_GC_LAYOUT_BITMAP:
+    case GOO_GC_LAYOUT_ARRAY:
+        for (size_t i = 0; i < type->bitmap_words * 64; i++) {
+            if ((type->bitmap[i / 64] >> (i % 64) & 1) != 0) {
+                verify_trace_words(visitor, object + i * 8, object + i * 8 + 8, pointers);
+            }
+        }
+        if (type->layout == GOO_GC_LAYOUT_ARRAY) {
+            verify_trace_words(visitor, object + type->array_offset, end,
+                               (type->flags & GOO_GC_TYPE_ARRAY_POINTERS) != 0);
+        }
+        break;
+    case GOO_GC_LAYOUT_TRACE:
+        type->trace((void *)object, visitor);
+        break;
+    case GOO_GC_LAYOUT_CONSERVATIVE:
+        goo_gc_visit_conservative(visitor, (const void *)object, (const void *)end);
+        break;
+    }
+}
+
+static void verify_trace_object(Verify *v, GooGcVisitor *visitor, uintptr_t object) {
+    uintptr_t end = object + (gooi_object_granules(v->heap, object) << GOOI_GRANULE_LOG2);
+    v->holder = object;
+    switch (*gooi_metadata_of(object) & GOO_GC_KIND_MASK) {
+    case GOO_GC_KIND_TYPED:
+        verify_trace_typed(visitor, object, end);
+        break;
+    case GOO_GC_KIND_CONSERVATIVE:
+        goo_gc_visit_conservative(visitor, (const void *)object, (const void *)end);
+        break;
+    case GOO_GC_KIND_EMBEDDER:
+        v->heap->options.trace_embedder((void *)object, visitor, v->heap->options.user);
+        break;
+    default:
+        break;
+    }
+}
+
+static void verify_trace(Verify *v) {
+    GooGcVisitor visitor;
+    gooi_visitor_init(&visitor, v->heap);
+    visitor.observe = verify_reference;
+    visitor.observe_ctx = v;
+    gooi_roots_visit(v->heap, &visitor);
+    while (v->stack_count != 0) {
+        verify_trace_object(v, &visitor, v->stack[--v->stack_count]);
+    }
+}
+
+/* With stack scanning the two traces may see different words on the stack, so only what must hold
+ * in both is asked. */
+static void verify_count(Verify *v) {
+    GooGcHeap *heap = v->heap;
+    if (!v->after_marking || heap->options.scan_stacks || v->out_of_memory) {
+        return;
+    }
+    if (v->reached_bytes != heap->live_bytes || v->reached_objects != heap->stats.objects_live) {
+        verify_fault(v, "GC-5: %zu objects of %zu bytes are reachable, marking counted %zu of %zu",
+                     v->reached_objects, v->reached_bytes, heap->stats.objects_live,
+                     heap->live_bytes);
+    }
+}
+
+/* --- the whole --- */
+
+static bool verify_begin(Verify *v) {
+    size_t page = gooi_platform_page_size();
+    size_t bits = ((size_t)v->heap->slab_count << GOOI_SLAB_LOG2) >> GOOI_GRANULE_LOG2;
+    v->reached_size = gooi_align_up(bits / 8 + 8, page);
+    v->reached = gooi_platform_reserve(v->reached_size, page);
+    if (v->reached == NULL) {
+        return false;
+    }
+    if (!gooi_platform_commit(v->reached, v->reached_size)) {
+        gooi_platform_release(v->reached, v->reached_size);
+        return false;
+    }
+    return true;
+}
+
+GooStatus gooi_verify(GooGcHeap *heap, bool after_marking, FILE *report, char *first,
+                      size_t first_size) {
+    Verify v = {.heap = heap, .report = report, .first = first, .first_size = first_size,
+                .after_marking = after_marking};
+    if (heap->collecting) {
+        return GOO_ERR_BUSY;
+    }
+    if (!verify_begin(&v)) {
+        return GOO_ERR_NO_MEMORY;
+    }
+    heap->collecting = true; /* callbacks must not allocate */
+    gooi_sweep_finish(heap);
+    verify_shape(&v);
+    verify_trace(&v);
+    verify_count(&v);
+    heap->collecting = false;
+    gooi_platform_release(v.reached, v.reached_size);
+    if (v.stack != NULL) {
+        heap->side->free(heap->side->context, v.stack, v.stack_capacity * sizeof *v.stack, 16);
+    }
+    if (v.faults != 0) {
+        return GOO_ERR_CORRUPT;
+    }
+    return v.out_of_memory ? GOO_ERR_NO_MEMORY : GOO_OK;
+}
+
+GooStatus goo_gc_verify(GooGcHeap *heap, FILE *report) {
+    return heap == NULL ? GOO_ERR_INVALID_ARGUMENT : gooi_verify(heap, false, report, NULL, 0);
+}
