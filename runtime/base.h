@@ -18,7 +18,7 @@
 #define GOOI_NEVER_INLINE __attribute__((noinline))
 #define GOOI_COLD __attribute__((cold, noinline))
 #define GOOI_NORETURN __attribute__((noreturn))
-#define GOOI_PRINTF(format, first) __attribute__((format(printf, format, first)))
+#define GOOI_PRINTF(index, first) __attribute__((__format__(__printf__, index, first)))
 #define GOOI_PREFETCH(address) __builtin_prefetch(address)
 #else
 #define GOOI_LIKELY(x) (x)
@@ -27,8 +27,23 @@
 #define GOOI_NEVER_INLINE
 #define GOOI_COLD
 #define GOOI_NORETURN
-#define GOOI_PRINTF(format, first)
+#define GOOI_PRINTF(index, first)
 #define GOOI_PREFETCH(address) ((void)(address))
+#endif
+
+/* Thread-local storage. In an ELF shared library the initial-exec model saves a call per access; the
+ * few words that this library keeps fit the room that loaders leave for libraries loaded late. */
+#if defined(__ELF__) && (defined(__GNUC__) || defined(__clang__))
+#define GOOI_THREAD_LOCAL _Thread_local __attribute__((tls_model("initial-exec")))
+#else
+#define GOOI_THREAD_LOCAL _Thread_local
+#endif
+
+/* For functions that must look at memory which may have been freed, to say so in words. */
+#if defined(__GNUC__) || defined(__clang__)
+#define GOOI_NO_SANITIZE_ADDRESS __attribute__((no_sanitize_address, noinline))
+#else
+#define GOOI_NO_SANITIZE_ADDRESS
 #endif
 
 /* The number of elements of an array whose size is known here. */

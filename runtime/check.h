@@ -16,9 +16,15 @@
 
 #include "runtime/base.h"
 
+#include <stdatomic.h>
+
 #ifndef GOO_CHECK_LEVEL
 #define GOO_CHECK_LEVEL 1
 #endif
+
+/* The panic handler; never NULL. Defined in globals.c, where it starts as one that logs and aborts. */
+typedef void (*GooiPanicFn)(const char *message);
+extern _Atomic(GooiPanicFn) gooi_panic_handler;
 
 /* Formats the message, calls the panic handler (goo_set_panic_handler), then aborts. */
 GOOI_NORETURN GOOI_COLD void gooi_panic(const char *format, ...) GOOI_PRINTF(1, 2);

@@ -43,6 +43,10 @@ void gooi_platform_populate(void *base, size_t size);
 /* Makes committed pages inaccessible, or accessible again: guard pages. */
 bool gooi_platform_protect(void *base, size_t size, bool accessible);
 
+/* How many bytes of a block from malloc may be used: at least what was asked for; 0 where unknown.
+ * Any pointer that malloc and its relatives gave. */
+size_t gooi_platform_heap_usable_size(void *ptr);
+
 /* Bytes of physical memory, 0 where unknown. */
 uint64_t gooi_platform_physical_memory(void);
 
@@ -62,6 +66,10 @@ bool gooi_platform_stack_bounds(const void **out_low, const void **out_high);
  * any register or frame of the caller holds lies between that pointer and the stack's high end. */
 void gooi_platform_with_spilled_registers(void (*fn)(const void *stack_pointer, void *arg),
                                           void *arg);
+
+/* Has fn(arg) called when the calling thread ends, on that thread, after its own code. One pair per
+ * thread: a second call replaces the first. Not called when the process exits. False: no memory. */
+bool gooi_platform_on_thread_exit(void (*fn)(void *arg), void *arg);
 
 /* --- entropy and exit --- */
 /* A number that an attacker can't predict, for hash seeds and check words. */

@@ -1,0 +1,17 @@
+/* Every ready-made allocator, one header each.
+ *
+ * Choose by how blocks die. In any order: system. As whole pages: page. A library that takes a
+ * GooAllocator * and includes goo/core/types.h alone needs none of these.
+ *
+ *     GooAllocator *a = goo_system_allocator_create();
+ *     void *p = goo_memory_alloc_with(a, 100);
+ *     goo_memory_free_with(a, p, 100);
+ *     goo_allocator_destroy(a);
+ */
+#ifndef GOO_ALLOCATORS_H
+#define GOO_ALLOCATORS_H
+
+#include "goo/allocators/page.h"
+#include "goo/allocators/system.h"
+
+#endif

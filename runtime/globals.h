@@ -1,0 +1,103 @@
+/* Every mutable global and thread-local of the library, in one place. Private.
+ *
+ * State hangs off handles; what is left is what a call without a handle needs: the default
+ * allocator, this thread's allocator and scratch, the handlers, the kernel table
+ * (runtime/kernels/kernels.h), the panic handler (runtime/check.h), and the hooks through which the
+ * front door reaches rooms above it. All of it is constant-initialised, so everything works before
+ * goo_memory_init and in constructors.
+ *
+ *   GLOBALS-1  gooi_default_allocator, gooi_panic_handler and gooi_kernels are never NULL
+ *   GLOBALS-2  gooi_init.depth changes only under gooi_init.lock
+ *
+ * Threads: any; what is shared is atomic or says who may write it.
+ */
+#ifndef GOO_RUNTIME_GLOBALS_H
+#define GOO_RUNTIME_GLOBALS_H
+
+#include "goo/core/types.h"
+#include "runtime/base.h"
+
+#include <stdatomic.h>
+
+/* Private bit of GooAllocator.capabilities: the allocator is attached to a collected heap, so that
+ * the front door reserves and releases its bytes through gooi_hooks. Set and cleared by the
+ * collector, by the thread that owns the allocator or while no other thread uses it. */
+#define GOOI_ALLOCATOR_ATTACHED 0x80000000u
+
+/* Private bit: the mechanism honours GOO_ALLOC_PAGE itself. For others the front door turns it into
+ * an alignment and a rounded size. */
+#define GOOI_ALLOCATOR_PAGES 0x40000000u
+
+/* Private bit: the struct is the head of a GooiExtendedAllocator. */
+#define GOOI_ALLOCATOR_EXTENDED 0x20000000u
+
+/* What an allocator of the library can do beyond the public struct; either may be NULL. */
+typedef struct GooiAllocatorOps {
+    void (*reset)(GooAllocator *a);
+    bool (*owns)(GooAllocator *a, const void *ptr);
+} GooiAllocatorOps;
+typedef struct GooiExtendedAllocator {
+    GooAllocator allocator;
+    const GooiAllocatorOps *ops;
+} GooiExtendedAllocator;
+
+/* What the front door asks of rooms above. Registered by the collector when its first heap is
+ * created, before it sets GOOI_ALLOCATOR_ATTACHED on anything; NULL before.
+ *
+ * The bytes are those that the mechanism was asked for, hidden headers included. They balance
+ * exactly for every block that was allocated while its allocator was attached: what is released is
+ * the size that was reserved. A block from before the attachment must not be grown, shrunk or freed
+ * while it lasts, so allocators are attached while they hold no blocks. */
+typedef struct GooiHooks {
+    /* The allocator is about to grow by `bytes`: reserve them. False refuses; the request then
+     * counts as failed and the strategy decides. */
+    bool (*_Atomic pressure_reserve)(GooAllocator *a, size_t bytes);
+    /* It shrank or freed, or the allocation after a reservation failed. */
+    void (*_Atomic pressure_release)(GooAllocator *a, size_t bytes);
+    /* Strategy GC: true if a collection ran, so that trying again makes sense. */
+    bool (*_Atomic collect)(GooAllocator *a);
+} GooiHooks;
+extern GooiHooks gooi_hooks;
+
+/* Which allocators are attached to which heaps (gc/pressure.c), under its lock, and how many heaps
+ * the process has (gc/space.c). */
+typedef struct GooiAttachment GooiAttachment;
+extern GooiAttachment *gooi_attachments;
+extern atomic_flag gooi_attachments_lock;
+extern _Atomic uint32_t gooi_heap_count;
+
+/* malloc and its relatives behind the allocator interface; mechanism in runtime/system.c. */
+extern GooAllocator gooi_system_allocator;
+
+extern _Atomic(GooAllocator *) gooi_default_allocator;
+extern _Atomic(GooOutOfMemFn) gooi_out_of_mem_handler; /* NULL: none */
+
+/* NULL: the default allocator. */
+extern GOOI_THREAD_LOCAL GooAllocator *gooi_thread_allocator;
+
+/* How often goo_memory_init ran without its cleanup, and what default it found. */
+typedef struct GooiInit {
+    atomic_flag lock;
+    size_t depth;
+    GooAllocator *previous_default;
+} GooiInit;
+extern GooiInit gooi_init;
+
+/* The secret in the check words of legacy blocks; 0 until the first such block is made. */
+extern _Atomic uint64_t gooi_check_key;
+
+/* This thread's scratch arena (runtime/scratch.c). */
+typedef struct GooiScratchChunk GooiScratchChunk;
+typedef struct GooiScratch {
+    uint8_t *cursor, *limit;  /* what is free of the newest chunk */
+    GooiScratchChunk *newest; /* NULL: nothing allocated yet */
+} GooiScratch;
+extern GOOI_THREAD_LOCAL GooiScratch gooi_scratch;
+
+/* The allocator that stands for NULL in a call: this thread's, else the default. */
+static inline GooAllocator *gooi_current_allocator(void) {
+    GooAllocator *a = gooi_thread_allocator;
+    return a != NULL ? a : atomic_load_explicit(&gooi_default_allocator, memory_order_acquire);
+}
+
+#endif
