@@ -28,66 +28,48 @@
 GOO_BEGIN_DECLS
 
 /* Names that compiled Goo programs call; the same as goo_alloc, goo_realloc and goo_free. */
-GOO_API
-void *goo_runtime_alloc(size_t size);
-GOO_API
-void *goo_runtime_realloc(void *ptr, size_t new_size);
-GOO_API
-void goo_runtime_free(void *ptr);
+GOO_API void *goo_runtime_alloc(size_t size);
+GOO_API void *goo_runtime_realloc(void *ptr, size_t new_size);
+GOO_API void goo_runtime_free(void *ptr);
 
 /* Allocates `size` bytes; contents indeterminate. */
-GOO_API
-void *goo_alloc(size_t size);
+GOO_API void *goo_alloc(size_t size);
 /* Makes a block `size` bytes long, moving it within its own allocator if need be; its first bytes
  * stay. `ptr` NULL allocates; `size` 0 frees and gives NULL. A failure leaves the block as it was.
  */
-GOO_API
-void *goo_realloc(void *ptr, size_t size);
+GOO_API void *goo_realloc(void *ptr, size_t size);
 /* Frees a block of this API; NULL does nothing. */
-GOO_API
-void goo_free(void *ptr);
+GOO_API void goo_free(void *ptr);
 /* Allocates `size` bytes that read zero. */
-GOO_API
-void *goo_alloc_zero(size_t size);
+GOO_API void *goo_alloc_zero(size_t size);
 /* How many bytes of a block may be used: the size that was asked for. 0 for NULL. */
-GOO_API
-size_t goo_usable_size(const void *ptr);
+GOO_API size_t goo_usable_size(const void *ptr);
 /* Allocates `size` bytes, or calls the panic handler. NULL for size 0 only. */
-GOO_API
-void *goo_alloc_or_panic(size_t size);
+GOO_API void *goo_alloc_or_panic(size_t size);
 
 /* Allocates a copy of a string. EINVAL for NULL. */
-GOO_API
-char *goo_strdup(const char *text);
+GOO_API char *goo_strdup(const char *text);
 /* Allocates a copy of at most `max` bytes of a string, and a final 0. EINVAL for NULL. */
-GOO_API
-char *goo_strndup(const char *text, size_t max);
+GOO_API char *goo_strndup(const char *text, size_t max);
 
 /* Allocates from this thread's scratch memory: aligned to 16, contents indeterminate, valid until
  * the thread's next goo_temp_reset or its end, never freed singly. Takes no allocator's strategy
  * and is counted by none. Cost: an addition, and now and then a chunk from malloc. */
-GOO_API
-void *goo_temp_alloc(size_t size);
+GOO_API void *goo_temp_alloc(size_t size);
 /* Ends all of the calling thread's scratch blocks; keeps up to 1 MiB for the next ones. */
-GOO_API
-void goo_temp_reset(void);
+GOO_API void goo_temp_reset(void);
 
 /* Frees the legacy block that *ptr refers to and sets *ptr to NULL: for cleanup attributes. */
-GOO_API
-void goo_memory_cleanup_ptr(void **ptr);
+GOO_API void goo_memory_cleanup_ptr(void **ptr);
 
 /* Goo's older spellings of goo_memory_alloc_with and its relatives: sized blocks without a hidden
  * header, which goo_free does not take. */
-GOO_API
-void *goo_alloc_with_allocator(GooAllocator *a, size_t size);
-GOO_API
-void *goo_alloc_zero_with_allocator(GooAllocator *a, size_t size);
-GOO_API
-void *goo_realloc_with_allocator(GooAllocator *a, void *ptr, size_t old_size, size_t new_size);
-GOO_API
-void goo_free_with_allocator(GooAllocator *a, void *ptr, size_t size);
-GOO_API
-GooAllocStats goo_get_allocator_stats(GooAllocator *a);
+GOO_API void *goo_alloc_with_allocator(GooAllocator *a, size_t size);
+GOO_API void *goo_alloc_zero_with_allocator(GooAllocator *a, size_t size);
+GOO_API void *goo_realloc_with_allocator(GooAllocator *a, void *ptr, size_t old_size,
+                                         size_t new_size);
+GOO_API void goo_free_with_allocator(GooAllocator *a, void *ptr, size_t size);
+GOO_API GooAllocStats goo_get_allocator_stats(GooAllocator *a);
 
 GOO_END_DECLS
 

@@ -23,8 +23,7 @@ GOO_BEGIN_DECLS
  * of its blocks, and what it gave must be freed before.
  * Threads: any; the allocator too. In place: shrinking, which gives the pages behind back at once,
  * and growth within the last page. Cost: system calls, linear in pages when they are touched. */
-GOO_API
-GooAllocator *goo_page_allocator_create(void);
+GOO_API GooAllocator *goo_page_allocator_create(void);
 
 GOO_END_DECLS
 

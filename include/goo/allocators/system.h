@@ -24,8 +24,7 @@ GOO_BEGIN_DECLS
  * frees the allocator only, and what it gave must be freed before.
  * Threads: any; the allocator too. In place: shrinking, and growth into the slack that malloc left
  * (GOO_ALLOC_GROWABLE asks for a quarter more). Cost: that of malloc, aligned_alloc and free. */
-GOO_API
-GooAllocator *goo_system_allocator_create(void);
+GOO_API GooAllocator *goo_system_allocator_create(void);
 
 GOO_END_DECLS
 

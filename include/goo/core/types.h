@@ -67,8 +67,7 @@ typedef enum GooStatus {
 
 /* Names a status in a few English words, without a final stop.
  * Returns: a constant string, also for a number that is no status. Threads: any. Cost: constant. */
-GOO_API
-const char *goo_status_message(GooStatus status);
+GOO_API const char *goo_status_message(GooStatus status);
 
 /* How a block is to be allocated: bits, or'ed. */
 typedef uint32_t GooAllocOptions;
@@ -90,7 +89,7 @@ enum {
  *          at most GOO_RETRY_LIMIT times
  *   GC     collects every heap that the allocator is attached to and that this thread may collect,
  *          and tries once more; inside a trace, a finalizer or a sweep, or without a mutator on
- * this thread, it is NULL */
+ *          this thread, it is NULL */
 typedef enum GooAllocStrategy {
     GOO_ALLOC_STRATEGY_NULL,
     GOO_ALLOC_STRATEGY_PANIC,

@@ -43,155 +43,120 @@ typedef struct GooMemoryConfig {
 /* Begins a use of the library. Init and cleanup nest, and every other call works before init too,
  * so this is needed only to pair a configuration with its end.
  * Returns: true. Threads: any. Cost: constant. */
-GOO_API
-bool goo_memory_init(void);
+GOO_API bool goo_memory_init(void);
 
 /* Begins a use of the library with a configuration. The outermost init decides; a nested one may
  * repeat what is set or leave members zero. `config` NULL: as goo_memory_init.
  * Fails: GOO_ERR_UNSUPPORTED for a member that this version lacks; GOO_ERR_BUSY for a nested init
  * that asks for another default allocator; GOO_ERR_INVALID_ARGUMENT for an allocator without its
  * functions. Nothing has changed then, and no cleanup is due. Threads: any. Cost: constant. */
-GOO_API
-GooStatus goo_memory_init_with(const GooMemoryConfig *config);
+GOO_API GooStatus goo_memory_init_with(const GooMemoryConfig *config);
 
 /* Ends a use of the library. The outermost one makes the default allocator what it was before the
  * outermost init, and frees the calling thread's scratch memory. Blocks and allocators live on.
  * Without an init it does nothing. Threads: any. Cost: constant, and freeing the scratch. */
-GOO_API
-void goo_memory_cleanup(void);
+GOO_API void goo_memory_cleanup(void);
 
 /* --- this thread's allocator --- */
 
 /* Allocates `size` bytes. */
-GOO_API
-void *goo_memory_alloc(size_t size);
+GOO_API void *goo_memory_alloc(size_t size);
 /* Allocates `size` bytes that read zero. */
-GOO_API
-void *goo_memory_alloc_zeroed(size_t size);
+GOO_API void *goo_memory_alloc_zeroed(size_t size);
 /* Makes a block `new_size` bytes long, moving it if need be; its first bytes stay. `ptr` NULL
  * allocates; `new_size` 0 frees and gives NULL. EINVAL if `old_size` is 0 and `ptr` is not NULL. */
-GOO_API
-void *goo_memory_realloc(void *ptr, size_t old_size, size_t new_size);
+GOO_API void *goo_memory_realloc(void *ptr, size_t old_size, size_t new_size);
 /* Frees a block of `size` bytes; NULL does nothing. */
-GOO_API
-void goo_memory_free(void *ptr, size_t size);
+GOO_API void goo_memory_free(void *ptr, size_t size);
 /* Makes a block longer or shorter without moving it. Returns whether it did; false changes nothing,
  * and is no failure that is counted or that a strategy sees. False with EINVAL for a block or size
  * that is none. */
-GOO_API
-bool goo_memory_resize(void *ptr, size_t old_size, size_t new_size);
+GOO_API bool goo_memory_resize(void *ptr, size_t old_size, size_t new_size);
 /* Allocates `size` bytes at a multiple of `alignment`; free it with goo_memory_free_aligned. */
-GOO_API
-void *goo_memory_alloc_aligned(size_t size, size_t alignment);
-GOO_API
-void goo_memory_free_aligned(void *ptr, size_t size, size_t alignment);
+GOO_API void *goo_memory_alloc_aligned(size_t size, size_t alignment);
+GOO_API void goo_memory_free_aligned(void *ptr, size_t size, size_t alignment);
 
 /* --- an allocator by name --- */
 
-GOO_API
-void *goo_memory_alloc_with(GooAllocator *a, size_t size);
-GOO_API
-void *goo_memory_alloc_zeroed_with(GooAllocator *a, size_t size);
-GOO_API
-void *goo_memory_realloc_with(GooAllocator *a, void *ptr, size_t old_size, size_t new_size);
-GOO_API
-void goo_memory_free_with(GooAllocator *a, void *ptr, size_t size);
+GOO_API void *goo_memory_alloc_with(GooAllocator *a, size_t size);
+GOO_API void *goo_memory_alloc_zeroed_with(GooAllocator *a, size_t size);
+GOO_API void *goo_memory_realloc_with(GooAllocator *a, void *ptr, size_t old_size, size_t new_size);
+GOO_API void goo_memory_free_with(GooAllocator *a, void *ptr, size_t size);
 
 /* --- the full forms --- */
 
 /* Allocates with an alignment and options (GOO_ALLOC_*, or'ed). A block with GOO_ALLOC_PAGE is
  * freed with the size and the alignment that were asked for, not the rounded ones. An allocator
  * written by hand sees GOO_ALLOC_PAGE as a page's alignment and whole pages. */
-GOO_API
-void *goo_memory_alloc_options(GooAllocator *a, size_t size, size_t alignment,
-                               GooAllocOptions options);
+GOO_API void *goo_memory_alloc_options(GooAllocator *a, size_t size, size_t alignment,
+                                       GooAllocOptions options);
 /* As goo_memory_realloc. GOO_ALLOC_ZERO zeroes what was added. */
-GOO_API
-void *goo_memory_realloc_options(GooAllocator *a, void *ptr, size_t old_size, size_t new_size,
-                                 size_t alignment, GooAllocOptions options);
+GOO_API void *goo_memory_realloc_options(GooAllocator *a, void *ptr, size_t old_size,
+                                         size_t new_size, size_t alignment,
+                                         GooAllocOptions options);
 /* As goo_memory_resize. */
-GOO_API
-bool goo_memory_resize_options(GooAllocator *a, void *ptr, size_t old_size, size_t new_size,
-                               size_t alignment);
-GOO_API
-void goo_memory_free_options(GooAllocator *a, void *ptr, size_t size, size_t alignment);
+GOO_API bool goo_memory_resize_options(GooAllocator *a, void *ptr, size_t old_size, size_t new_size,
+                                       size_t alignment);
+GOO_API void goo_memory_free_options(GooAllocator *a, void *ptr, size_t size, size_t alignment);
 /* Allocates `count` elements of `element_size` bytes with the default alignment. ENOMEM if the
  * product does not fit. Free it with the product. */
-GOO_API
-void *goo_memory_alloc_array(GooAllocator *a, size_t count, size_t element_size,
-                             GooAllocOptions options);
+GOO_API void *goo_memory_alloc_array(GooAllocator *a, size_t count, size_t element_size,
+                                     GooAllocOptions options);
 /* Allocates a copy of a string, its final 0 included: strlen(text) + 1 bytes. EINVAL for NULL. */
-GOO_API
-char *goo_memory_strdup_with(GooAllocator *a, const char *text);
+GOO_API char *goo_memory_strdup_with(GooAllocator *a, const char *text);
 /* Allocates a copy of `size` bytes. EINVAL for NULL with a size above 0. */
-GOO_API
-void *goo_memory_dup_with(GooAllocator *a, const void *src, size_t size);
+GOO_API void *goo_memory_dup_with(GooAllocator *a, const void *src, size_t size);
 
 /* --- which allocator --- */
 
 /* The allocator of every thread that has not set its own; never NULL. Threads: any. */
-GOO_API
-GooAllocator *goo_get_default_allocator(void);
+GOO_API GooAllocator *goo_get_default_allocator(void);
 /* Sets it; NULL means the system allocator. Its functions must be set. It must be thread-safe if
  * more than one thread allocates by default, and outlive its being the default. Threads: any. */
-GOO_API
-void goo_set_default_allocator(GooAllocator *a);
+GOO_API void goo_set_default_allocator(GooAllocator *a);
 /* The calling thread's allocator; never NULL. */
-GOO_API
-GooAllocator *goo_get_thread_allocator(void);
+GOO_API GooAllocator *goo_get_thread_allocator(void);
 /* Sets it; NULL means the default, whatever that is at each call. */
-GOO_API
-void goo_set_thread_allocator(GooAllocator *a);
+GOO_API void goo_set_thread_allocator(GooAllocator *a);
 
 /* Ends an allocator through its own `destroy` and frees what it still holds, as far as it knows
  * that (its header says). NULL does nothing; so does an allocator without `destroy`. If it was the
  * default, or the calling thread's, the system allocator is the default again, or the default the
  * thread's. Threads: its owner, when nobody uses it any more. */
-GOO_API
-void goo_allocator_destroy(GooAllocator *a);
+GOO_API void goo_allocator_destroy(GooAllocator *a);
 /* Frees all that it gave at once, for allocators with GOO_ALLOCATOR_RESETS. False: it can't, and
  * nothing changed. Threads: its owner. */
-GOO_API
-bool goo_allocator_reset(GooAllocator *a);
+GOO_API bool goo_allocator_reset(GooAllocator *a);
 /* Whether the address lies in memory that it gave, for allocators with GOO_ALLOCATOR_OWNS; false
  * for others. Threads: as for the allocator. */
-GOO_API
-bool goo_allocator_owns(GooAllocator *a, const void *ptr);
+GOO_API bool goo_allocator_owns(GooAllocator *a, const void *ptr);
 
 /* --- handlers --- */
 
 /* Sets what strategy RETRY calls for allocators without an out_of_mem_fn; NULL: nothing. The
  * handler may free memory through any call, on the thread whose request failed. Threads: any. */
-GOO_API
-void goo_set_out_of_mem_handler(GooOutOfMemFn fn);
+GOO_API void goo_set_out_of_mem_handler(GooOutOfMemFn fn);
 /* Sets what is called, with one line of text, when a contract is broken or a request that must not
  * fail does. A handler may leave by longjmp; when it returns the process aborts. NULL restores the
  * first one, which writes the line to standard error. Threads: any. */
-GOO_API
-void goo_set_panic_handler(void (*fn)(const char *message));
+GOO_API void goo_set_panic_handler(void (*fn)(const char *message));
 
 /* --- bytes --- */
 
 /* Copies `size` bytes between blocks that do not overlap. Size 0 touches nothing, here and below.
  * Threads, for all of these: any. Cost: linear in size; never enters the OS. */
-GOO_API
-void goo_memory_copy(void *dest, const void *src, size_t size);
+GOO_API void goo_memory_copy(void *dest, const void *src, size_t size);
 /* Sets every byte to `value`. */
-GOO_API
-void goo_memory_set(void *dest, uint8_t value, size_t size);
+GOO_API void goo_memory_set(void *dest, uint8_t value, size_t size);
 /* Compares bytes as memcmp does. Returns: below, equal to or above 0. */
-GOO_API
-int goo_memory_compare(const void *a, const void *b, size_t size);
+GOO_API int goo_memory_compare(const void *a, const void *b, size_t size);
 /* Whether all bytes are 0; true for size 0. */
-GOO_API
-bool goo_memory_is_zero(const void *ptr, size_t size);
+GOO_API bool goo_memory_is_zero(const void *ptr, size_t size);
 /* Fills `size` bytes with repetitions of a pattern, the last one cut off where `size` ends. The
  * pattern must not overlap `dest`; a pattern of size 0 changes nothing. */
-GOO_API
-void goo_memory_fill(void *dest, const void *pattern, size_t pattern_size, size_t size);
+GOO_API void goo_memory_fill(void *dest, const void *pattern, size_t pattern_size, size_t size);
 /* The index of the first byte that differs, or `size` if none does. */
-GOO_API
-size_t goo_memory_first_difference(const void *a, const void *b, size_t size);
+GOO_API size_t goo_memory_first_difference(const void *a, const void *b, size_t size);
 
 GOO_END_DECLS
 

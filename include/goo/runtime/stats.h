@@ -21,8 +21,7 @@ GOO_BEGIN_DECLS
  * request refused for its size or its arguments counts as failed and as nothing else.
  * Returns: a snapshot, exact whenever no other thread is inside a call on this allocator; all zero
  * if it never tracked. Threads: any for a thread-safe allocator, else the owner. Cost: constant. */
-GOO_API
-GooAllocStats goo_get_alloc_stats(GooAllocator *a);
+GOO_API GooAllocStats goo_get_alloc_stats(GooAllocator *a);
 
 GOO_END_DECLS
 
