@@ -3,6 +3,7 @@ whose bytes an editor or a version control system might change."""
 
 import os
 
+import caches
 import case as cases
 import limits
 from limits import repeat
@@ -88,7 +89,7 @@ def make_case(scratch, folder, name, source, wanted):
 
 
 def cases_in(scratch):
-    groups = (("limit", limits.sources), ("bytes", byte_sources), ("end", end_sources),
-              ("size", size_sources), ("open", open_sources))
+    groups = (("limit", limits.sources), ("cache", caches.sources), ("bytes", byte_sources),
+              ("end", end_sources), ("size", size_sources), ("open", open_sources))
     return [make_case(scratch, folder, name, source, wanted)
             for folder, sources in groups for name, source, wanted in sources()]

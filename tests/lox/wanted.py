@@ -6,12 +6,17 @@ import case as cases
 class Wanted:
     """What a source is to do; `expectation` is asked with the source once that is known."""
 
-    def __init__(self, out="", err="", exit_code=0, check=None, stress=None):
+    def __init__(self, out="", err="", exit_code=0, check=None):
         self.out = out
         self.err = err
         self.exit_code = exit_code
         self.check = check
-        self.stress = stress
+        self.stress = None
+
+    def under_stress(self, interval):
+        """Sets the stress interval, for what takes too long with a collection per allocation."""
+        self.stress = interval
+        return self
 
     def expectation(self, source):
         err = self.err(source) if callable(self.err) else self.err
