@@ -94,10 +94,22 @@ static size_t avx2_occupancy(const uint8_t *table, size_t granules, uint8_t star
     return count;
 }
 
+/* Up to this many edges of a word are taken one by one. */
+enum { AVX2_FEW = 4 };
+
+/* Writes AVX2_FEW entries, of which the first are the edges; returns how many are. */
+static inline size_t avx2_list_few(uint64_t edge, size_t base, uint16_t *edges) {
+    size_t count = avx2_count_ones(edge);
+    for (size_t i = 0; i < AVX2_FEW; i++) {
+        edges[i] = (uint16_t)(base + (size_t)_tzcnt_u64(edge));
+        edge = _blsr_u64(edge);
+    }
+    return count;
+}
+
 /* Writes the edges of the map to `edges`, in order; returns how many. At most eight for each eight
  * bits, so the vectors that are stored stay inside the first `granules` entries. */
 static size_t avx2_list_edges(const uint64_t *occupied, size_t granules, uint16_t *edges) {
-    __m128i base = _mm_setzero_si128();
     __m128i eight = _mm_set1_epi16(8);
     size_t count = 0;
     uint64_t open = 0;
@@ -105,6 +117,11 @@ static size_t avx2_list_edges(const uint64_t *occupied, size_t granules, uint16_
         uint64_t clear = ~occupied[i];
         uint64_t edge = clear ^ (clear << 1 | open);
         open = clear >> 63;
+        if (avx2_count_ones(edge) <= AVX2_FEW) {
+            count += avx2_list_few(edge, i * 64, edges + count);
+            continue;
+        }
+        __m128i base = _mm_set1_epi16((short)(i * 64));
         for (size_t j = 0; j < 8; j++) {
             uint8_t some = (uint8_t)(edge >> 8 * j);
             __m128i found =

@@ -47,12 +47,17 @@ static inline uint64_t sse2_covered(const uint8_t *bytes, Sse2Masks m, uint64_t 
     return (total ^ inner) | starts;
 }
 
-/* The set bits of x; popcnt is not part of this instruction set. */
-static inline size_t sse2_count_ones(uint64_t x) {
+/* How many bits are set in each byte and all bytes below it; popcnt is not part of this instruction
+ * set. The top byte is the sum. */
+static inline uint64_t sse2_count_bytes(uint64_t x) {
     x -= x >> 1 & UINT64_C(0x5555555555555555);
     x = (x & UINT64_C(0x3333333333333333)) + (x >> 2 & UINT64_C(0x3333333333333333));
     x = (x + (x >> 4)) & UINT64_C(0x0f0f0f0f0f0f0f0f);
-    return (size_t)(x * UINT64_C(0x0101010101010101) >> 56);
+    return x * UINT64_C(0x0101010101010101);
+}
+
+static inline size_t sse2_count_ones(uint64_t x) {
+    return (size_t)(sse2_count_bytes(x) >> 56);
 }
 
 /* The low 16 bits of `bits` spread over 16 bytes: 0xff where the bit is set. */
@@ -95,32 +100,47 @@ static size_t sse2_occupancy(const uint8_t *table, size_t granules, uint8_t star
     return count;
 }
 
+/* Up to this many edges of a word are taken one by one. */
+enum { SSE2_FEW = 4 };
+
+/* Writes SSE2_FEW entries, of which the first are the edges. */
+static inline void sse2_list_few(uint64_t edge, size_t base, uint16_t *edges) {
+    for (size_t i = 0; i < SSE2_FEW; i++) {
+        edges[i] = (uint16_t)(base + (size_t)__builtin_ctzll(edge | UINT64_C(1) << 63));
+        edge &= edge - 1;
+    }
+}
+
+/* Writes the positions of the set bits of `edge`, eight at a time. `ends` has, byte by byte, how
+ * many there are up to the end of that byte. */
+static inline void sse2_list_many(uint64_t edge, uint64_t ends, size_t base, uint16_t *edges) {
+    uint64_t starts = ends << 8;
+    __m128i bases = _mm_set1_epi16((short)base);
+    for (size_t j = 0; j < 64; j += 8) {
+        const void *positions = &gooi_bit_positions[edge >> j & 0xff];
+        __m128i found = _mm_unpacklo_epi8(_mm_loadl_epi64(positions), _mm_setzero_si128());
+        _mm_storeu_si128((__m128i *)(void *)(edges + (starts >> j & 0xff)),
+                         _mm_add_epi16(found, bases));
+        bases = _mm_add_epi16(bases, _mm_set1_epi16(8));
+    }
+}
+
 /* Writes the edges of the map to `edges`, in order; returns how many. At most eight for each eight
- * bits, so the vectors that are stored stay inside the first `granules` entries. */
+ * bits, so what is written stays inside the first `granules` entries. */
 static size_t sse2_list_edges(const uint64_t *occupied, size_t granules, uint16_t *edges) {
-    __m128i base = _mm_setzero_si128();
     size_t count = 0;
     uint64_t open = 0;
-    for (size_t i = 0; i < granules / 64; i++) {
-        uint64_t clear = ~occupied[i];
+    for (size_t i = 0; i < granules; i += 64) {
+        uint64_t clear = ~occupied[i / 64];
         uint64_t edge = clear ^ (clear << 1 | open);
         open = clear >> 63;
-        /* The edges in each byte, then in it and all bytes before it. */
-        uint64_t counts = edge - (edge >> 1 & UINT64_C(0x5555555555555555));
-        counts =
-            (counts & UINT64_C(0x3333333333333333)) + (counts >> 2 & UINT64_C(0x3333333333333333));
-        counts = (counts + (counts >> 4)) & UINT64_C(0x0f0f0f0f0f0f0f0f);
-        uint64_t ends = counts * UINT64_C(0x0101010101010101);
-        uint64_t starts = ends << 8;
-        for (size_t j = 0; j < 8; j++) {
-            __m128i found = _mm_unpacklo_epi8(
-                _mm_loadl_epi64((const __m128i *)&gooi_bit_positions[edge >> 8 * j & 0xff]),
-                _mm_setzero_si128());
-            _mm_storeu_si128((__m128i *)(void *)(edges + count + (starts >> 8 * j & 0xff)),
-                             _mm_add_epi16(found, base));
-            base = _mm_add_epi16(base, _mm_set1_epi16(8));
+        uint64_t ends = sse2_count_bytes(edge);
+        if (ends >> 56 <= SSE2_FEW) {
+            sse2_list_few(edge, i, edges + count);
+        } else {
+            sse2_list_many(edge, ends, i, edges + count);
         }
-        count += ends >> 56;
+        count += (size_t)(ends >> 56);
     }
     if (open != 0) {
         edges[count++] = (uint16_t)granules;

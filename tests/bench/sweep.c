@@ -1,0 +1,448 @@
+/* bench_sweep: what the kernels cost, level by level. Uses private headers.
+ *
+ * One measure is one piece of work that every level does on the same data. A round takes one sample
+ * of every level, one after the other, starting with another one each time, so that a slow spell of
+ * the machine meets all of them; the table shows the median of the rounds and the range.
+ *
+ *     for each measure
+ *         for each round
+ *             for each level: restore the data (not timed), run (timed)
+ *
+ * A sweep destroys what it works on, so each run needs fresh tables. They are copied from pristine
+ * ones before the clock starts, a batch at a time: 32 tables of 4 KiB, which then lie in the
+ * second-level cache, and the two clock readings are spread over 32 blocks. The pristine tables are
+ * 256 different ones, more than a branch predictor remembers.
+ *
+ * For memory the table is 128 MiB (the metadata of 2 GiB of heap), and after it is restored a
+ * buffer as large is read, so that neither the table nor dirty lines of it are left in any cache.
+ *
+ * tests/bench/README.md says how to read the result.
+ */
+#define _DEFAULT_SOURCE
+#include "runtime/kernels/kernels.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+enum {
+    GRANULES = 4096, /* of a 64 KiB block */
+    OBJECT_GRANULES = 3,
+    BATCH = 32,
+    PRISTINE = 8 * BATCH,
+    WORDS = 32768,
+    COLOUR = 0x07,
+    MARK = 3,
+    END = 0x08,
+    ROUNDS_MAX = 64,
+    LEVELS = GOO_SIMD_WASM128 + 1
+};
+
+typedef struct Options {
+    size_t rounds, repeats, memory_bytes;
+    const char *json;
+} Options;
+
+/* Everything that samples work on. */
+static struct Data {
+    Options options;
+    uint8_t *pristine, *tables, *memory, *scrub;
+    GooiHole holes[GRANULES / 2 + 8];
+    uint64_t map[GRANULES / 64];
+    uint64_t words[WORDS], out[WORDS + 8];
+    uint64_t seed;
+    size_t zeros; /* bytes for is_zero */
+} data;
+
+static volatile size_t sink; /* keeps results alive */
+
+typedef struct Measure {
+    const char *name, *unit;
+    bool higher_is_better;
+    size_t member; /* the kernel measured: offset in GooiKernels */
+    void (*prepare)(unsigned share);
+    double (*sample)(const GooiKernels *k);
+    unsigned share; /* live objects or passing words, in %; bytes for is_zero */
+} Measure;
+
+static double now_ns(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+}
+
+static uint64_t random_bits(void) {
+    data.seed ^= data.seed >> 12;
+    data.seed ^= data.seed << 25;
+    data.seed ^= data.seed >> 27;
+    return data.seed * UINT64_C(0x2545f4914f6cdd1d) >> 16;
+}
+
+static uint8_t *map_bytes(size_t size) {
+    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED) {
+        fprintf(stderr, "bench_sweep: no memory for %zu bytes\n", size);
+        exit(1);
+    }
+#if defined(MADV_HUGEPAGE)
+    madvise(p, size, MADV_HUGEPAGE); /* as the collector does for its slabs; may be refused */
+#endif
+    memset(p, 1, size);
+    return p;
+}
+
+/* Tables full of objects of `granules`, `share` % of them marked, the others dead. */
+static void prepare_objects(size_t granules, unsigned share) {
+    memset(data.pristine, 0, PRISTINE * GRANULES);
+    for (size_t b = 0; b < PRISTINE; b++) {
+        uint8_t *table = data.pristine + b * GRANULES;
+        for (size_t i = 0; i + granules <= GRANULES; i += granules) {
+            table[i] = random_bits() % 100 < share ? MARK : 1;
+            table[i + granules - 1] = END;
+        }
+    }
+}
+
+static void prepare_tables(unsigned share) {
+    prepare_objects(OBJECT_GRANULES, share);
+}
+
+static void prepare_large(unsigned share) {
+    prepare_objects(64, share);
+}
+
+/* Tables for sample_memory: the same ones over and over. */
+static void prepare_memory(unsigned share) {
+    prepare_tables(share);
+    if (data.memory == NULL) {
+        data.memory = map_bytes(data.options.memory_bytes);
+        data.scrub = map_bytes(data.options.memory_bytes);
+    }
+}
+
+static void prepare_bytes(unsigned size) {
+    data.zeros = size;
+    memset(data.tables, 0, BATCH * GRANULES);
+}
+
+/* Plain pointers, `share` % of them into a heap of 64 MiB. */
+static const GooiReferenceFilter filter = {0, 0, UINT64_MAX, UINT64_C(0x7f0000000000), 1 << 26};
+
+static void prepare_words(unsigned share) {
+    for (size_t i = 0; i < WORDS; i++) {
+        uint64_t away = random_bits() % 2 == 0 ? 0 : filter.size;
+        data.words[i] = random_bits() % 100 < share
+                            ? filter.base + (random_bits() % filter.size & ~UINT64_C(15))
+                            : (random_bits() & 0xffffff) + (away == 0 ? 0 : filter.base + away);
+    }
+}
+
+/* ns per block: `work` on every pristine table, a batch at a time. */
+static double sample_blocks(const GooiKernels *k, size_t (*work)(const GooiKernels *, uint8_t *)) {
+    double total = 0;
+    size_t result = 0;
+    for (size_t repeat = 0; repeat < data.options.repeats; repeat++) {
+        for (size_t b = 0; b < PRISTINE; b += BATCH) {
+            memcpy(data.tables, data.pristine + b * GRANULES, BATCH * GRANULES);
+            double start = now_ns();
+            for (size_t i = 0; i < BATCH; i++) {
+                result += work(k, data.tables + i * GRANULES);
+            }
+            total += now_ns() - start;
+        }
+    }
+    sink = result;
+    return total / (double)(data.options.repeats * PRISTINE);
+}
+
+static size_t work_sweep(const GooiKernels *k, uint8_t *table) {
+    return k->sweep(table, GRANULES, COLOUR, MARK, END, data.map);
+}
+
+static size_t work_sweep_and_list(const GooiKernels *k, uint8_t *table) {
+    k->sweep(table, GRANULES, COLOUR, MARK, END, data.map);
+    return k->list_holes(data.map, GRANULES, 1, data.holes);
+}
+
+static size_t work_occupancy(const GooiKernels *k, uint8_t *table) {
+    return k->occupancy(table, GRANULES, COLOUR, MARK, END, data.map);
+}
+
+static size_t work_count(const GooiKernels *k, uint8_t *table) {
+    return k->count_nonzero(table, GRANULES, COLOUR);
+}
+
+/* From every eleventh granule back to the start of its object: 372 searches. */
+static size_t work_find_start(const GooiKernels *k, uint8_t *table) {
+    size_t sum = 0;
+    for (size_t i = OBJECT_GRANULES; i < GRANULES; i += 11) {
+        sum += k->find_last(table, i, COLOUR);
+    }
+    return sum;
+}
+
+static double sample_sweep(const GooiKernels *k) {
+    return sample_blocks(k, work_sweep);
+}
+
+static double sample_sweep_and_list(const GooiKernels *k) {
+    return sample_blocks(k, work_sweep_and_list);
+}
+
+static double sample_occupancy(const GooiKernels *k) {
+    return sample_blocks(k, work_occupancy);
+}
+
+static double sample_count(const GooiKernels *k) {
+    return sample_blocks(k, work_count);
+}
+
+static double sample_find_start(const GooiKernels *k) {
+    return sample_blocks(k, work_find_start) / (double)((GRANULES - OBJECT_GRANULES + 10) / 11);
+}
+
+/* ms per GiB of heap: 64 MiB of table that is in no cache. */
+static double sample_memory(const GooiKernels *k) {
+    size_t bytes = data.options.memory_bytes;
+    for (size_t i = 0; i < bytes; i += PRISTINE * GRANULES) {
+        memcpy(data.memory + i, data.pristine, PRISTINE * GRANULES);
+    }
+    sink = gooi_scalar_find_last(data.scrub, bytes, 0x80) + k->is_zero(data.scrub, 1);
+    for (size_t i = 0, sum = 0; i < bytes; i += 64) {
+        sum += data.scrub[i];
+        sink = sum;
+    }
+    size_t result = 0;
+    double start = now_ns();
+    for (size_t i = 0; i < bytes; i += GRANULES) {
+        result += k->sweep(data.memory + i, GRANULES, COLOUR, MARK, END, data.map);
+    }
+    double elapsed = now_ns() - start;
+    sink = result;
+    return elapsed / 1e6 / ((double)bytes * 16 / (1 << 30));
+}
+
+/* GB/s over zero bytes that stay in a cache. */
+static double sample_is_zero(const GooiKernels *k) {
+    size_t size = data.zeros, count = (2 << 20) / size * data.options.repeats, zeros = 0;
+    double start = now_ns();
+    for (size_t i = 0; i < count; i++) {
+        zeros += k->is_zero(data.tables, size);
+    }
+    double elapsed = now_ns() - start;
+    if (zeros != count) {
+        fprintf(stderr, "bench_sweep: is_zero is wrong\n");
+        exit(1);
+    }
+    return (double)(size * count) / elapsed;
+}
+
+/* GB/s of words read from the second-level cache, references written to it. */
+static double sample_filter(const GooiKernels *k) {
+    size_t count = 4 * data.options.repeats, found = 0;
+    double start = now_ns();
+    for (size_t i = 0; i < count; i++) {
+        found += k->filter_references(data.words, WORDS, &filter, data.out);
+    }
+    double elapsed = now_ns() - start;
+    sink = found;
+    return (double)(sizeof data.words * count) / elapsed;
+}
+
+#define KERNEL(member) offsetof(GooiKernels, member)
+
+static const Measure measures[] = {
+    {"map and clear, in cache, 5 % live", "ns/block", false, KERNEL(sweep), prepare_tables,
+     sample_sweep, 5},
+    {"map and clear, in cache, 50 % live", "ns/block", false, KERNEL(sweep), prepare_tables,
+     sample_sweep, 50},
+    {"map and clear, in cache, 95 % live", "ns/block", false, KERNEL(sweep), prepare_tables,
+     sample_sweep, 95},
+    {"map and clear, from memory, 50 % live", "ms/GiB", false, KERNEL(sweep), prepare_memory,
+     sample_memory, 50},
+    {"map and clear, from memory, all live", "ms/GiB", false, KERNEL(sweep), prepare_memory,
+     sample_memory, 100},
+    {"map, clear and list holes, 5 % live", "ns/block", false, KERNEL(list_holes), prepare_tables,
+     sample_sweep_and_list, 5},
+    {"map, clear and list holes, 50 % live", "ns/block", false, KERNEL(list_holes), prepare_tables,
+     sample_sweep_and_list, 50},
+    {"map, clear and list holes, 95 % live", "ns/block", false, KERNEL(list_holes), prepare_tables,
+     sample_sweep_and_list, 95},
+    {"map only, in cache, 50 % live", "ns/block", false, KERNEL(occupancy), prepare_tables,
+     sample_occupancy, 50},
+    {"count starts, 4096 bytes", "ns/block", false, KERNEL(count_nonzero), prepare_tables,
+     sample_count, 50},
+    {"find the start of a 48-byte object", "ns/call", false, KERNEL(find_last), prepare_tables,
+     sample_find_start, 50},
+    {"find the start of a 1 KiB object", "ns/call", false, KERNEL(find_last), prepare_large,
+     sample_find_start, 50},
+    {"is_zero, 4 KiB in first-level cache", "GB/s", true, KERNEL(is_zero), prepare_bytes,
+     sample_is_zero, GRANULES},
+    {"is_zero, 128 KiB in cache", "GB/s", true, KERNEL(is_zero), prepare_bytes, sample_is_zero,
+     BATCH *GRANULES},
+    {"filter references, 2 % pass", "GB/s", true, KERNEL(filter_references), prepare_words,
+     sample_filter, 2},
+    {"filter references, 25 % pass", "GB/s", true, KERNEL(filter_references), prepare_words,
+     sample_filter, 25},
+    {"filter references, 75 % pass", "GB/s", true, KERNEL(filter_references), prepare_words,
+     sample_filter, 75},
+};
+
+/* One level's samples of one measure, sorted after the last round. */
+typedef struct Result {
+    double samples[ROUNDS_MAX];
+    bool own; /* not the kernel of the level below */
+} Result;
+
+static int compare_doubles(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static bool same_kernel(const GooiKernels *a, const GooiKernels *b, size_t member) {
+    return memcmp((const char *)a + member, (const char *)b + member, sizeof(void (*)(void))) == 0;
+}
+
+static void measure(const Measure *m, const GooiKernels *levels, size_t count, Result *results) {
+    size_t rounds = data.options.rounds;
+    m->prepare(m->share);
+    for (size_t level = 0; level < count; level++) {
+        results[level].own =
+            level == 0 || !same_kernel(&levels[level], &levels[level - 1], m->member);
+        m->sample(&levels[level]);
+    }
+    for (size_t round = 0; round < rounds; round++) {
+        for (size_t i = 0; i < count; i++) {
+            size_t level = (i + round) % count;
+            results[level].samples[round] = m->sample(&levels[level]);
+        }
+    }
+    for (size_t level = 0; level < count; level++) {
+        qsort(results[level].samples, rounds, sizeof(double), compare_doubles);
+    }
+}
+
+static void print_measure(const Measure *m, const GooiKernels *levels, size_t count,
+                          const Result *results) {
+    size_t rounds = data.options.rounds;
+    printf("\n%s (%s)\n", m->name, m->unit);
+    for (size_t level = 0; level < count; level++) {
+        const double *s = results[level].samples;
+        double ratio = s[rounds / 2] / results[0].samples[rounds / 2];
+        printf("  %-8s %10.4g   %9.4g - %-9.4g %7.2f x scalar%s\n",
+               goo_simd_name(levels[level].level), s[rounds / 2], s[0], s[rounds - 1],
+               m->higher_is_better ? ratio : 1 / ratio,
+               results[level].own ? "" : "   (kernel of the level above)");
+    }
+    fflush(stdout);
+}
+
+static void write_json_measure(FILE *out, const Measure *m, const GooiKernels *levels, size_t count,
+                               const Result *results) {
+    fprintf(out, "    {\"name\": \"%s\", \"unit\": \"%s\", \"levels\": {", m->name, m->unit);
+    for (size_t level = 0; level < count; level++) {
+        fprintf(out, "%s\n      \"%s\": {\"own\": %s, \"samples\": [", level == 0 ? "" : ",",
+                goo_simd_name(levels[level].level), results[level].own ? "true" : "false");
+        for (size_t i = 0; i < data.options.rounds; i++) {
+            fprintf(out, "%s%.6g", i == 0 ? "" : ", ", results[level].samples[i]);
+        }
+        fprintf(out, "]}");
+    }
+    fprintf(out, "}}");
+}
+
+/* The first line of `path` that starts with `prefix`, from its value on, or "unknown". */
+static void read_line(const char *path, const char *prefix, char *out, size_t size) {
+    char line[256];
+    snprintf(out, size, "unknown");
+    FILE *file = fopen(path, "r");
+    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
+        if (strncmp(line, prefix, strlen(prefix)) == 0) {
+            const char *value = line + strlen(prefix);
+            snprintf(out, size, "%.*s", (int)strcspn(value, "\n\"\\"),
+                     value + strspn(value, " \t:"));
+            break;
+        }
+    }
+    if (file != NULL) {
+        fclose(file);
+    }
+}
+
+static void usage(FILE *out) {
+    fprintf(out, "usage: bench_sweep [--quick] [--json FILE]\n"
+                 "Measures the collector's kernels at every level of vector instructions.\n"
+                 "  --quick      3 rounds instead of 15, less memory: a look, not a figure\n"
+                 "  --json FILE  also write every sample to FILE\n"
+                 "  --help       this text\n");
+}
+
+static bool parse_options(int argc, char **argv) {
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0) {
+            usage(stdout);
+            exit(0);
+        } else if (strcmp(argv[i], "--quick") == 0) {
+            data.options.rounds = 3;
+            data.options.memory_bytes = 64 << 20;
+        } else if (strcmp(argv[i], "--json") == 0 && i + 1 < argc) {
+            data.options.json = argv[++i];
+        } else {
+            usage(stderr);
+            return false;
+        }
+    }
+    return true;
+}
+
+int main(int argc, char **argv) {
+    static GooiKernels levels[LEVELS];
+    static Result results[LEVELS];
+    char cpu[128], load[64];
+    data.options = (Options){.rounds = 15, .repeats = 4, .memory_bytes = 128 << 20};
+    data.seed = UINT64_C(0x9e3779b97f4a7c15);
+    if (!parse_options(argc, argv)) {
+        return 64;
+    }
+    FILE *json = NULL;
+    if (data.options.json != NULL && (json = fopen(data.options.json, "w")) == NULL) {
+        fprintf(stderr, "bench_sweep: %s: %s\n", data.options.json, strerror(errno));
+        return 74;
+    }
+    size_t count = 0;
+    for (int level = 0; level < LEVELS; level++) {
+        if (goo_simd_available((GooSimdLevel)level)) {
+            gooi_kernels_fill(&levels[count++], (GooSimdLevel)level);
+        }
+    }
+    data.pristine = map_bytes(PRISTINE * GRANULES);
+    data.tables = map_bytes(BATCH * GRANULES);
+
+    read_line("/proc/cpuinfo", "model name", cpu, sizeof cpu);
+    read_line("/proc/loadavg", "", load, sizeof load);
+    printf("goo %s, %s, load %s\n", goo_version(), cpu, load);
+    printf("Blocks of 64 KiB (4096 bytes of table) full of 48-byte objects. Median of %zu rounds, "
+           "least - most.\n",
+           data.options.rounds);
+    if (json != NULL) {
+        fprintf(json,
+                "{\n  \"goo\": \"%s\", \"cpu\": \"%s\", \"load\": \"%s\",\n  \"measures\": [\n",
+                goo_version(), cpu, load);
+    }
+    for (size_t i = 0; i < GOOI_COUNT(measures); i++) {
+        measure(&measures[i], levels, count, results);
+        print_measure(&measures[i], levels, count, results);
+        if (json != NULL) {
+            write_json_measure(json, &measures[i], levels, count, results);
+            fprintf(json, "%s\n", i + 1 < GOOI_COUNT(measures) ? "," : "\n  ]\n}");
+        }
+    }
+    if (json != NULL && fclose(json) != 0) {
+        fprintf(stderr, "bench_sweep: %s: %s\n", data.options.json, strerror(errno));
+        return 74;
+    }
+    return 0;
+}
