@@ -30,7 +30,6 @@ static void collect_mark(GooGcHeap *heap) {
     gooi_visitor_init(&visitor, heap);
     gooi_roots_visit(heap, &visitor);
     gooi_mark_drain(&visitor);
-    heap->live_bytes = visitor.granules << GOOI_GRANULE_LOG2;
     heap->stats.objects_live = visitor.objects;
     heap->stats.objects_marked += visitor.objects;
 }
@@ -38,7 +37,7 @@ static void collect_mark(GooGcHeap *heap) {
 static void collect_settle(GooGcHeap *heap) {
     gooi_intern_drop_dead(heap);
     gooi_finalize_dead(heap);
-    gooi_large_sweep(heap);
+    heap->live_bytes = gooi_large_sweep(heap) + gooi_sweep_count_live(heap);
     gooi_sweep_begin(heap);
     if (heap->options.poison) {
         gooi_sweep_finish(heap);
@@ -53,8 +52,8 @@ static void collect_cycle(GooGcHeap *heap) {
     uint64_t mark_start = gooi_platform_time_ns();
     collect_mark(heap);
     heap->stats.mark_ns += gooi_platform_time_ns() - mark_start;
-    gooi_notify(heap, GOO_GC_EVENT_MARKED, heap->live_bytes);
     collect_settle(heap);
+    gooi_notify(heap, GOO_GC_EVENT_MARKED, heap->live_bytes);
     gooi_pace_update(heap);
     gooi_notify(heap, GOO_GC_EVENT_RESIZED, gooi_accounted(heap) + heap->headroom);
     heap->stats.collections_full++;

@@ -123,9 +123,9 @@ struct GooGcVisitor {
     uint8_t colour;              /* what marking sets */
     bool scattered;              /* objects are popped far from each other: prefetch through a ring */
     uintptr_t *stack, *top, *end; /* entries below top; end: as far as it is committed */
-    uintptr_t last;              /* the object popped before, for telling scattered from ordered */
-    uint32_t pops, far_pops;
-    size_t granules, objects;    /* marked so far */
+    bool backwards;              /* references lie ahead of their objects: visit the last one first,
+                                    so that the first is popped first and addresses ascend */
+    size_t objects;              /* marked so far */
     GooiObserveFn observe;       /* NULL: mark */
     void *observe_ctx;
 };
@@ -275,6 +275,7 @@ uintptr_t gooi_block_address(const GooGcHeap *heap, uint32_t index);
 void gooi_region_give_back(GooGcHeap *heap, GooiRegion *region);
 
 /* sweep.c */
+size_t gooi_sweep_count_live(GooGcHeap *heap);
 void gooi_sweep_begin(GooGcHeap *heap);
 void gooi_sweep_finish(GooGcHeap *heap);
 size_t gooi_sweep_block(GooGcHeap *heap, uintptr_t block, uint64_t *occupied);
@@ -282,7 +283,7 @@ size_t gooi_sweep_release_empty(GooGcHeap *heap);
 
 /* large.c */
 void *gooi_large_alloc(GooGcHeap *heap, size_t size, unsigned metadata);
-void gooi_large_sweep(GooGcHeap *heap);
+size_t gooi_large_sweep(GooGcHeap *heap); /* the bytes of those that live */
 size_t gooi_large_size(const GooGcHeap *heap, uintptr_t object);
 uintptr_t gooi_large_base_of(const GooGcHeap *heap, uintptr_t address);
 size_t gooi_large_release_empty(GooGcHeap *heap);
@@ -298,7 +299,6 @@ void gooi_alloc_request_collection(GooGcMutator *m);
 
 /* mark.c */
 void gooi_visitor_init(GooGcVisitor *v, GooGcHeap *heap);
-void gooi_mark_object(GooGcVisitor *v, uintptr_t object);
 void gooi_mark_drain(GooGcVisitor *v);
 void gooi_mark_conservative(GooGcVisitor *v, const void *low, const void *high);
 

@@ -166,8 +166,9 @@ static bool large_is_dead(const GooGcHeap *heap, uintptr_t object) {
     return (*gooi_metadata_of(object) & GOO_GC_COLOUR_MASK) != heap->colour;
 }
 
-/* True when the slab is left without objects. */
-static bool large_sweep_slab(GooGcHeap *heap, GooiSlab *slab) {
+/* Returns the bytes of the slab's living objects. */
+static size_t large_sweep_slab(GooGcHeap *heap, GooiSlab *slab) {
+    size_t live = 0;
     for (size_t p = GOOI_FIRST_PAGE; p < GOOI_SLAB_PAGES;) {
         size_t size = (size_t)slab->run_size[p];
         size_t pages = size == 0 ? 1 : large_pages_of(size);
@@ -179,38 +180,46 @@ static bool large_sweep_slab(GooGcHeap *heap, GooiSlab *slab) {
             if (heap->options.poison) {
                 memset((void *)object, 0xDB, size);
             }
+        } else {
+            live += size;
         }
         p += pages;
     }
-    return slab->pages_used == 0;
+    return live;
 }
 
-static void large_sweep_huge(GooGcHeap *heap, GooiSlab *slab) {
+static size_t large_sweep_huge(GooGcHeap *heap, GooiSlab *slab) {
     uintptr_t object = (uintptr_t)slab + GOOI_TABLE_SIZE;
     size_t size = (size_t)slab->run_size[GOOI_FIRST_PAGE];
     if (large_is_dead(heap, object)) {
         gooi_space_unaccount(heap, large_pages_of(size) << GOOI_PAGE_LOG2, 0);
         uint32_t count = (uint32_t)((size + GOOI_TABLE_SIZE + GOOI_SLAB_SIZE - 1) >> GOOI_SLAB_LOG2);
         gooi_slab_release(heap, slab->index, count);
+        return 0;
     }
+    return size;
 }
 
-/* Frees the large objects that marking did not reach. One empty slab is kept, so that a program
- * whose only large object comes and goes does not fault its pages in again each time. */
-void gooi_large_sweep(GooGcHeap *heap) {
+/* Frees the large objects that marking did not reach, and returns the bytes of the others. One empty
+ * slab is kept, so that a program whose only large object comes and goes does not fault its pages in
+ * again each time. */
+size_t gooi_large_sweep(GooGcHeap *heap) {
     bool one_kept = false;
+    size_t live = 0;
     heap->large_hint = 0;
     for (uint32_t i = 0; i < heap->slab_count; i++) {
         GooiSlab *slab = (GooiSlab *)gooi_slab_address(heap, i);
-        if (heap->slabs[i].kind == GOOI_SLAB_LARGE && large_sweep_slab(heap, slab)) {
-            if (one_kept) {
+        if (heap->slabs[i].kind == GOOI_SLAB_LARGE) {
+            live += large_sweep_slab(heap, slab);
+            if (slab->pages_used == 0 && one_kept) {
                 large_free_slab(heap, slab);
             }
-            one_kept = true;
+            one_kept |= heap->slabs[i].kind == GOOI_SLAB_LARGE && slab->pages_used == 0;
         } else if (heap->slabs[i].kind == GOOI_SLAB_HUGE) {
-            large_sweep_huge(heap, slab);
+            live += large_sweep_huge(heap, slab);
         }
     }
+    return live;
 }
 
 /* Gives slabs without objects back to the OS; the bytes. */

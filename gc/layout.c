@@ -1,13 +1,14 @@
-/* Tracing one object: a loop for each layout, and the calls that trace callbacks make.
+/* Tracing ranges of slots, and the calls that trace callbacks make. Single objects are traced by
+ * gc/trace.h, inline in the marking loops.
  *
- * Layouts are traced here, by the type's description, without a call per slot. Ranges above
- * GOOI_RANGE_STEP words are cut: the rest goes back on the mark stack, so that an array of ten
- * million slots does not push ten million entries. Longer pieces are filtered by a vector kernel
- * into a small buffer of addresses first; nothing but references then reaches the marking code.
+ * Ranges above GOOI_RANGE_STEP words are cut: the rest goes back on the mark stack, so that an array
+ * of ten million slots does not push ten million entries. Longer pieces are filtered by a vector
+ * kernel into a small buffer of addresses first; nothing but references then reaches the marking
+ * code.
  *
  * Each public visit call either marks, or shows the reference to an observer (verify.c).
  */
-#include "gc/mark.h"
+#include "gc/trace.h"
 
 #define GOOI_RANGE_STEP 1024 /* words traced at a time */
 #define GOOI_FILTER_MIN 16   /* words from which the filter pays */
@@ -24,24 +25,22 @@ static GooiReferenceFilter layout_filter(const GooGcVisitor *v, bool pointers) {
     return filter;
 }
 
+/* Marks what `count` words refer to. The filter leaves only references into the heap. */
 static void layout_trace_words(GooGcVisitor *v, const GooiWord *words, size_t count,
                                bool pointers) {
-    if (count >= GOOI_FILTER_MIN) {
+    GooiMarker k;
+    gooi_marker_load(&k, v);
+    if (count < GOOI_FILTER_MIN) {
+        gooi_trace_words(&k, words, count, pointers);
+    } else {
         uint64_t found[GOOI_RANGE_STEP + 8];
         GooiReferenceFilter filter = layout_filter(v, pointers);
         size_t n = gooi_kernels->filter_references((const uint64_t *)words, count, &filter, found);
         for (size_t i = 0; i < n; i++) {
-            gooi_mark_address(v, (uintptr_t)found[i]);
-        }
-        return;
-    }
-    for (size_t i = 0; i < count; i++) {
-        if (pointers) {
-            gooi_mark_address(v, (uintptr_t)words[i]);
-        } else {
-            gooi_mark_value(v, words[i]);
+            gooi_mark_address(&k, (uintptr_t)found[k.backwards ? n - 1 - i : i]);
         }
     }
+    gooi_marker_store(&k);
 }
 
 /* Puts the rest of a range on the stack; false when there is no room. */
@@ -68,68 +67,6 @@ void gooi_trace_range(GooGcVisitor *v, const void *low, const void *end_ptr, boo
     layout_trace_words(v, word, (size_t)(end - word), pointers);
 }
 
-/* --- layouts --- */
-
-static inline void layout_trace_bitmap(GooGcVisitor *v, uintptr_t object, const GooGcType *type) {
-    bool pointers = (type->flags & GOO_GC_TYPE_BITMAP_POINTERS) != 0;
-    for (size_t w = 0; w < type->bitmap_words; w++) {
-        const GooiWord *words = (const GooiWord *)object + w * 64;
-        for (uint64_t bits = type->bitmap[w]; bits != 0; bits &= bits - 1) {
-            uint64_t word = words[gooi_count_trailing_zeros(bits)];
-            if (pointers) {
-                gooi_mark_address(v, (uintptr_t)word);
-            } else {
-                gooi_mark_value(v, word);
-            }
-        }
-    }
-}
-
-static inline uintptr_t layout_end(const GooGcVisitor *v, uintptr_t object) {
-    const uint8_t *table = gooi_metadata_of(object);
-    return object + (gooi_marked_granules(v->heap, object, table, *table) << GOOI_GRANULE_LOG2);
-}
-
-static void layout_trace_typed(GooGcVisitor *v, uintptr_t object) {
-    const GooGcType *type = goo_gc_type_of((const void *)object);
-    switch (type->layout) {
-    case GOO_GC_LAYOUT_LEAF:
-        break;
-    case GOO_GC_LAYOUT_BITMAP:
-        layout_trace_bitmap(v, object, type);
-        break;
-    case GOO_GC_LAYOUT_ARRAY:
-        layout_trace_bitmap(v, object, type);
-        gooi_trace_range(v, (const void *)(object + type->array_offset),
-                         (const void *)layout_end(v, object),
-                         (type->flags & GOO_GC_TYPE_ARRAY_POINTERS) != 0);
-        break;
-    case GOO_GC_LAYOUT_TRACE:
-        type->trace((void *)object, v);
-        break;
-    case GOO_GC_LAYOUT_CONSERVATIVE:
-        gooi_mark_conservative(v, (const void *)object, (const void *)layout_end(v, object));
-        break;
-    }
-}
-
-/* Takes note of every reference that a marked object with slots holds. */
-void gooi_trace_object(GooGcVisitor *v, uintptr_t object) {
-    switch (*gooi_metadata_of(object) & GOO_GC_KIND_MASK) {
-    case GOO_GC_KIND_TYPED:
-        layout_trace_typed(v, object);
-        break;
-    case GOO_GC_KIND_CONSERVATIVE:
-        gooi_mark_conservative(v, (const void *)object, (const void *)layout_end(v, object));
-        break;
-    case GOO_GC_KIND_EMBEDDER:
-        v->heap->options.trace_embedder((void *)object, v, v->heap->options.user);
-        break;
-    default:
-        break;
-    }
-}
-
 /* --- what callbacks call --- */
 
 static void visit_observe(GooGcVisitor *v, const void *slot, uintptr_t target) {
@@ -138,10 +75,17 @@ static void visit_observe(GooGcVisitor *v, const void *slot, uintptr_t target) {
     }
 }
 
+static void visit_mark(GooGcVisitor *v, uint64_t word, bool pointer) {
+    GooiMarker k;
+    gooi_marker_load(&k, v);
+    gooi_mark_word(&k, word, pointer);
+    gooi_marker_store(&k);
+}
+
 void goo_gc_visit(GooGcVisitor *v, void *slot) {
     uint64_t value = *(const GooiWord *)slot;
     if (GOOI_LIKELY(v->observe == NULL)) {
-        gooi_mark_value(v, value);
+        visit_mark(v, value, false);
     } else if ((value & v->encoding.tag_mask) == v->encoding.tag_value) {
         visit_observe(v, slot, (uintptr_t)(value & v->encoding.address_mask));
     }
@@ -150,7 +94,7 @@ void goo_gc_visit(GooGcVisitor *v, void *slot) {
 void goo_gc_visit_pointer(GooGcVisitor *v, void *pointer) {
     uintptr_t target = (uintptr_t) * (const GooiPointer *)pointer;
     if (GOOI_LIKELY(v->observe == NULL)) {
-        gooi_mark_address(v, target);
+        visit_mark(v, target, true);
     } else {
         visit_observe(v, pointer, target);
     }

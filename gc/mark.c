@@ -4,7 +4,7 @@
  *
  * The mode follows what the pops show: where most objects lie far from the one popped before, the
  * references go through a prefetch ring; where they lie near, they are marked when pushed and the
- * ring is left out. It is looked at every GOOI_SAMPLE pops.
+ * ring is left out.
  *
  * Memory is bounded: the stack grows by committing more of its reservation, and when it can't, the
  * object that found no room is left marked, its block flagged, and after the stack has run empty the
@@ -19,12 +19,13 @@
  * Source: the two loops are those measured in DESIGN.md's companion figures; ring prefetching after
  * Cher, Hosking and Vitek, "Software prefetching for mark-sweep garbage collection" (2004).
  */
-#include "gc/mark.h"
+#include "gc/trace.h"
 
 #include "runtime/platform/platform.h"
 
 #define GOOI_RING_SIZE 16
-#define GOOI_SAMPLE 512      /* pops between looks at the mode */
+#define GOOI_SAMPLE_EVERY 16
+#define GOOI_SAMPLES 32
 #define GOOI_NEAR ((uintptr_t)1 << 14)
 #define GOOI_CACHED_HEAP ((size_t)2 << 20) /* below this a heap's misses are cheap */
 #define GOOI_STACK_FIRST_COMMIT ((size_t)64 << 10)
@@ -68,22 +69,36 @@ static bool *mark_dropped_flag(GooGcHeap *heap, uintptr_t object) {
                : &slab->dropped;
 }
 
-void gooi_mark_drop(GooGcVisitor *v, uintptr_t entry) {
-    uintptr_t object = entry & ~(uintptr_t)GOOI_ENTRY_MASK;
-    if ((entry & GOOI_ENTRY_MARKED) == 0 && !gooi_mark_set(v, object)) {
+/* Pushes what found no room: grows the stack, or leaves the object marked, to be traced again. */
+void gooi_mark_push_slow(GooGcVisitor *v, uintptr_t entry) {
+    if (gooi_mark_stack_grow(v)) {
+        *v->top++ = entry;
         return;
+    }
+    uintptr_t object = entry & ~(uintptr_t)GOOI_ENTRY_OBJECT_MASK;
+    if ((entry & GOOI_ENTRY_MARKED) == 0) {
+        GooiMarker k;
+        gooi_marker_load(&k, v);
+        uintptr_t marked = gooi_mark_set(&k, object);
+        gooi_marker_store(&k);
+        if (marked == 0) {
+            return;
+        }
     }
     *mark_dropped_flag(v->heap, object) = true;
     v->heap->overflowed = true;
 }
 
 static void mark_retrace_range(GooGcVisitor *v, uintptr_t low, uintptr_t high) {
+    GooiMarker k;
+    gooi_marker_load(&k, v);
     for (uintptr_t a = low; a < high; a += GOOI_GRANULE_SIZE) {
         uint8_t byte = *gooi_metadata_of(a);
         if ((byte & GOO_GC_COLOUR_MASK) == v->colour && (byte & GOO_GC_LOGGED) == 0) {
-            gooi_trace_object(v, a);
+            gooi_trace_object(&k, a, (byte & GOO_GC_KIND_MASK) == GOO_GC_KIND_TYPED);
         }
     }
+    gooi_marker_store(&k);
 }
 
 static void mark_retrace_slab(GooGcVisitor *v, GooiSlab *slab) {
@@ -113,54 +128,103 @@ static void mark_retrace_dropped(GooGcVisitor *v) {
 
 /* --- draining --- */
 
-/* Takes note of where a popped object lies, and now and then chooses the mode anew. */
-static inline void mark_observe_pop(GooGcVisitor *v, uintptr_t object) {
-    v->far_pops += object - v->last + GOOI_NEAR > 2 * GOOI_NEAR;
-    v->last = object;
-    if (GOOI_UNLIKELY(++v->pops == GOOI_SAMPLE)) {
+/* What the pops show of the heap: every GOOI_SAMPLE_EVERY-th is looked at, and after GOOI_SAMPLES of
+ * those the mode and the direction are chosen anew. */
+typedef struct MarkSample {
+    uintptr_t last;  /* the object popped before */
+    uint32_t until;  /* pops to the next look */
+    uint32_t looks, far;
+    int32_t ahead;   /* references ahead of their objects, minus those behind them */
+} MarkSample;
+
+#define MARK_SAMPLE_BEGIN ((MarkSample){.until = GOOI_SAMPLE_EVERY})
+
+/* `child` is an entry that tracing `object` pushed, or 0. */
+static GOOI_NEVER_INLINE void mark_look(GooGcVisitor *v, MarkSample *sample, uintptr_t object,
+                                        uintptr_t child) {
+    sample->until = GOOI_SAMPLE_EVERY;
+    sample->far += object - sample->last + GOOI_NEAR > 2 * GOOI_NEAR;
+    sample->ahead += child == 0 ? 0 : child > object ? 1 : -1;
+    if (++sample->looks == GOOI_SAMPLES) {
         /* A step of hysteresis, so that a heap in between does not flip at every look. */
         v->scattered = v->heap->used_bytes > GOOI_CACHED_HEAP &&
-                       v->far_pops > (v->scattered ? GOOI_SAMPLE / 4 : GOOI_SAMPLE / 2);
-        v->pops = v->far_pops = 0;
+                       sample->far > (v->scattered ? GOOI_SAMPLES / 4 : GOOI_SAMPLES / 2);
+        v->backwards = sample->ahead > 0;
+        sample->looks = sample->far = 0;
+        sample->ahead = 0;
     }
 }
 
-static void mark_pop_range(GooGcVisitor *v, uintptr_t entry) {
+/* Traces a marked object, and sometimes looks at where it lies. */
+static GOOI_ALWAYS_INLINE void mark_trace(GooiMarker *k, MarkSample *sample, uintptr_t entry) {
+    uintptr_t object = entry & ~(uintptr_t)GOOI_ENTRY_OBJECT_MASK;
+    uintptr_t *top = k->top;
+    gooi_trace_object(k, object, (entry & GOOI_ENTRY_UNTYPED) == 0);
+    if (GOOI_UNLIKELY(--sample->until == 0)) {
+        MarkSample copy = *sample; /* so that the sample's address leaves the loop nowhere else */
+        gooi_marker_store(k);
+        mark_look(k->visitor, &copy, object, k->top > top ? k->top[-1] : 0);
+        gooi_marker_load(k, k->visitor);
+        *sample = copy;
+    }
+    sample->last = object;
+}
+
+static GOOI_NEVER_INLINE void mark_pop_range(GooGcVisitor *v, uintptr_t entry) {
     uintptr_t end = *--v->top;
-    gooi_trace_range(v, (const void *)(entry & ~(uintptr_t)GOOI_ENTRY_MASK), (const void *)end,
-                     (entry & GOOI_ENTRY_POINTERS) != 0);
+    gooi_trace_range(v, (const void *)(entry & ~(uintptr_t)GOOI_ENTRY_RANGE_MASK),
+                     (const void *)end, (entry & GOOI_ENTRY_POINTERS) != 0);
+}
+
+static GOOI_ALWAYS_INLINE bool mark_is_range(uintptr_t entry) {
+    return GOOI_UNLIKELY((entry & (GOOI_ENTRY_SLOTS | GOOI_ENTRY_POINTERS)) != 0);
 }
 
 static void mark_drain_ordered(GooGcVisitor *v) {
-    while (v->top != v->stack && !v->scattered) {
-        uintptr_t entry = *--v->top;
-        if ((entry & (GOOI_ENTRY_SLOTS | GOOI_ENTRY_POINTERS)) != 0) {
+    GooiMarker k;
+    MarkSample sample = MARK_SAMPLE_BEGIN;
+    gooi_marker_load(&k, v);
+    uintptr_t *bottom = v->stack;
+    while (k.top != bottom && !k.scattered) {
+        uintptr_t entry = *--k.top;
+        if (mark_is_range(entry)) {
+            gooi_marker_store(&k);
             mark_pop_range(v, entry);
+            gooi_marker_load(&k, v);
             continue;
         }
-        uintptr_t object = entry & ~(uintptr_t)GOOI_ENTRY_MASK;
-        if ((entry & GOOI_ENTRY_MARKED) != 0 || gooi_mark_set(v, object)) {
-            gooi_trace_object(v, object);
+        if (GOOI_UNLIKELY((entry & GOOI_ENTRY_MARKED) == 0)) {
+            entry = gooi_mark_set(&k, entry);
         }
-        mark_observe_pop(v, object);
+        if (GOOI_LIKELY(entry != 0)) {
+            mark_trace(&k, &sample, entry);
+        }
     }
+    gooi_marker_store(&k);
 }
 
 /* The ring is full of prefetched references, oldest first: each pop replaces the oldest. */
 static void mark_drain_scattered(GooGcVisitor *v) {
+    GooiMarker k;
+    MarkSample sample = MARK_SAMPLE_BEGIN;
     uintptr_t ring[GOOI_RING_SIZE] = {0};
     size_t next = 0, in_ring = 0;
-    while (v->top != v->stack || in_ring != 0) {
+    gooi_marker_load(&k, v);
+    uintptr_t *bottom = v->stack;
+    for (;;) {
         uintptr_t fresh = 0;
-        if (v->top != v->stack && v->scattered) {
-            fresh = *--v->top;
-            if ((fresh & (GOOI_ENTRY_SLOTS | GOOI_ENTRY_POINTERS)) != 0) {
+        if (k.top != bottom && k.scattered) {
+            fresh = *--k.top;
+            if (mark_is_range(fresh)) {
+                gooi_marker_store(&k);
                 mark_pop_range(v, fresh);
+                gooi_marker_load(&k, v);
                 continue;
             }
-            GOOI_PREFETCH((const void *)(fresh & ~(uintptr_t)GOOI_ENTRY_MASK));
+            GOOI_PREFETCH(gooi_metadata_of(fresh));
+            GOOI_PREFETCH((const void *)fresh);
         } else if (in_ring == 0) {
-            return; /* the mode changed: the rest is for the other loop */
+            break; /* all is done, or the mode changed and the rest is for the other loop */
         }
         uintptr_t entry = ring[next];
         ring[next] = fresh;
@@ -170,12 +234,14 @@ static void mark_drain_scattered(GooGcVisitor *v) {
             continue;
         }
         in_ring--;
-        uintptr_t object = entry & ~(uintptr_t)GOOI_ENTRY_MASK;
-        if ((entry & GOOI_ENTRY_MARKED) != 0 || gooi_mark_set(v, object)) {
-            gooi_trace_object(v, object);
-            mark_observe_pop(v, object);
+        if ((entry & GOOI_ENTRY_MARKED) == 0) {
+            entry = gooi_mark_set(&k, entry);
+        }
+        if (entry != 0) {
+            mark_trace(&k, &sample, entry);
         }
     }
+    gooi_marker_store(&k);
 }
 
 /* Traces until nothing is left to trace. */
@@ -193,10 +259,6 @@ void gooi_mark_drain(GooGcVisitor *v) {
     }
 }
 
-void gooi_mark_object(GooGcVisitor *v, uintptr_t object) {
-    gooi_mark_address(v, object);
-}
-
 /* Marks what the words of [low, high) point to or into. */
 __attribute__((no_sanitize("address"))) void gooi_mark_conservative(GooGcVisitor *v,
                                                                       const void *low,
@@ -204,10 +266,13 @@ __attribute__((no_sanitize("address"))) void gooi_mark_conservative(GooGcVisitor
     const GooiPointer *word = (const GooiPointer *)(((uintptr_t)low + sizeof(void *) - 1) &
                                                     ~(uintptr_t)(sizeof(void *) - 1));
     const GooiPointer *end = high;
+    GooiMarker k;
+    gooi_marker_load(&k, v);
     for (; word + 1 <= end; word++) {
         uintptr_t object = gooi_object_base_of(v->heap, (uintptr_t)*word);
         if (object != 0) {
-            gooi_mark_address(v, object);
+            gooi_mark_address(&k, object);
         }
     }
+    gooi_marker_store(&k);
 }

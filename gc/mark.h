@@ -1,19 +1,26 @@
-/* Marking one reference: what mark.c and layout.c share, inline because it is the collector's
- * innermost loop.
+/* Marking one reference: the collector's innermost loop, shared by mark.c and layout.c.
  *
- * An entry of the mark stack is a word whose three low bits say what it is:
+ * An entry of the mark stack is a word whose low bits say what it is; objects are aligned to 16,
+ * slots to 8:
  *
- *   object                unmarked yet: test and mark it when it is popped   (scattered heaps)
- *   object | MARKED       marked when it was pushed: trace it                (ordered heaps)
- *   low | SLOTS, end      a range of slots still to be visited, two entries, `low` on top
- *   low | POINTERS, end   the same of plain pointers
+ *   object                     unmarked yet: test and mark it when it is popped  (scattered heaps)
+ *   object | MARKED            marked when it was pushed: trace it               (ordered heaps)
+ *   object | MARKED | UNTYPED  the same, of an object without a type
+ *   low | SLOTS, end           a range of slots still to be visited, two entries, `low` on top
+ *   low | POINTERS, end        the same of plain pointers
  *
  * Ordered heaps: children lie near their parents, metadata and objects are in cache, so it pays to
  * test before pushing. Scattered heaps: every touch is a miss, so a reference is pushed untouched
- * and goes through a ring that prefetches both its metadata and its first line (PEERS: 3.5 ns
- * ordered for the first, 21 ns shuffled for the second, 34 for the first there).
+ * and goes through a ring that prefetches both its metadata and its first line.
  *
- * Marks are plain byte stores: markers that race would write the same value.
+ * Order: the stack reverses what is pushed. Where parents were made before their children, the last
+ * reference is pushed first, so that popping goes through memory upwards; where children came first
+ * it is the other way round. Which it is, the references seen so far tell.
+ *
+ * Marks are plain byte stores: markers that race would write the same value. A byte store may alias
+ * anything, so the loops work on a GooiMarker whose address never leaves them: the compiler keeps
+ * it in registers. It is taken from the visitor before a loop, and put back around every call that
+ * may mark by itself.
  */
 #ifndef GOO_GC_MARK_H
 #define GOO_GC_MARK_H
@@ -23,14 +30,57 @@
 #include "gc/heap.h"
 #include "runtime/bits.h"
 
-enum { GOOI_ENTRY_MARKED = 1, GOOI_ENTRY_SLOTS = 2, GOOI_ENTRY_POINTERS = 4, GOOI_ENTRY_MASK = 7 };
+enum {
+    GOOI_ENTRY_MARKED = 1,
+    GOOI_ENTRY_SLOTS = 2,
+    GOOI_ENTRY_POINTERS = 4,
+    GOOI_ENTRY_RANGE_MASK = 7, /* what is not the address of a range */
+    GOOI_ENTRY_UNTYPED = 8,
+    GOOI_ENTRY_OBJECT_MASK = 15
+};
+
+_Static_assert(GOO_GC_KIND_CONSERVATIVE / 4 == GOOI_ENTRY_UNTYPED &&
+                   (GOO_GC_KIND_EMBEDDER & GOO_GC_KIND_CONSERVATIVE) != 0 &&
+                   (GOO_GC_KIND_LEAF & GOO_GC_KIND_CONSERVATIVE) == 0,
+               "the kind's upper bit becomes the entry's untyped bit");
 
 #define GOOI_ENDS_OF_8 UINT64_C(0x0808080808080808)
 
-/* The push could not grow the stack: the object is marked, and will be traced again (mark.c). */
-GOOI_COLD void gooi_mark_drop(GooGcVisitor *v, uintptr_t entry);
+typedef struct GooiMarker {
+    uintptr_t base;
+    size_t size;
+    uint64_t tag_mask, tag_value, address_mask;
+    uintptr_t *top, *end;
+    size_t objects;
+    uint8_t colour;
+    bool backwards, scattered;
+    GooGcVisitor *visitor;
+} GooiMarker;
+
+static GOOI_ALWAYS_INLINE void gooi_marker_load(GooiMarker *k, GooGcVisitor *v) {
+    k->visitor = v;
+    k->base = v->base;
+    k->size = v->size;
+    k->tag_mask = v->encoding.tag_mask;
+    k->tag_value = v->encoding.tag_value;
+    k->address_mask = v->encoding.address_mask;
+    k->colour = v->colour;
+    k->top = v->top;
+    k->end = v->end;
+    k->objects = v->objects;
+    k->backwards = v->backwards;
+    k->scattered = v->scattered;
+}
+
+static GOOI_ALWAYS_INLINE void gooi_marker_store(const GooiMarker *k) {
+    GooGcVisitor *v = k->visitor;
+    v->top = k->top;
+    v->objects = k->objects;
+}
+
+/* Pushes what found no room: grows the stack, or marks the object and flags its block. */
+GOOI_COLD void gooi_mark_push_slow(GooGcVisitor *v, uintptr_t entry);
 bool gooi_mark_stack_grow(GooGcVisitor *v);
-void gooi_trace_object(GooGcVisitor *v, uintptr_t object);
 void gooi_trace_range(GooGcVisitor *v, const void *low, const void *end, bool pointers);
 
 static inline uint64_t gooi_load_little_endian(const uint8_t *bytes) {
@@ -43,56 +93,62 @@ static inline uint64_t gooi_load_little_endian(const uint8_t *bytes) {
 }
 
 /* The granules of an object whose metadata stands at `table` and begins with `byte`. */
-static inline size_t gooi_marked_granules(const GooGcHeap *heap, uintptr_t object,
-                                          const uint8_t *table, uint8_t byte) {
+static GOOI_ALWAYS_INLINE size_t gooi_marked_granules(const GooGcHeap *heap, uintptr_t object,
+                                                      const uint8_t *table, uint8_t byte) {
     if ((byte & GOO_GC_END) != 0) {
         return (object & (GOOI_PAGE_SIZE - 1)) != 0 ? 1 : gooi_object_granules(heap, object);
     }
     uint64_t ends = gooi_load_little_endian(table + 1) & GOOI_ENDS_OF_8;
-    return ends != 0 ? 2 + (gooi_count_trailing_zeros(ends) >> 3)
-                     : gooi_object_granules(heap, object);
+    return GOOI_LIKELY(ends != 0) ? 2 + (gooi_count_trailing_zeros(ends) >> 3)
+                                  : gooi_object_granules(heap, object);
 }
 
-static inline void gooi_mark_push(GooGcVisitor *v, uintptr_t entry) {
-    if (GOOI_UNLIKELY(v->top == v->end) && !gooi_mark_stack_grow(v)) {
-        gooi_mark_drop(v, entry);
+static GOOI_ALWAYS_INLINE void gooi_mark_push(GooiMarker *k, uintptr_t entry) {
+    if (GOOI_UNLIKELY(k->top == k->end)) {
+        gooi_marker_store(k);
+        gooi_mark_push_slow(k->visitor, entry);
+        gooi_marker_load(k, k->visitor);
         return;
     }
-    *v->top++ = entry;
+    *k->top++ = entry;
 }
 
-/* Marks the object that starts at `object`. True: it was not marked before, and has slots. */
-static inline bool gooi_mark_set(GooGcVisitor *v, uintptr_t object) {
+/* Marks the object that starts at `object`. Returns its entry for the stack if it was not marked
+ * before and has slots, else 0. */
+static GOOI_ALWAYS_INLINE uintptr_t gooi_mark_set(GooiMarker *k, uintptr_t object) {
     uint8_t *table = gooi_metadata_of(object);
-    uint8_t byte = *table;
-    if ((byte & GOO_GC_COLOUR_MASK) == v->colour) {
-        return false;
+    unsigned byte = *table;
+    if ((byte & GOO_GC_COLOUR_MASK) == k->colour) {
+        return 0;
     }
     GOO_ASSERT((byte & GOO_GC_COLOUR_MASK) != 0, "gc: reference to %p, where no object starts",
                (void *)object);
-    *table = (uint8_t)((byte & ~GOO_GC_COLOUR_MASK) | v->colour);
-    v->objects++;
-    v->granules += gooi_marked_granules(v->heap, object, table, byte);
-    return (byte & GOO_GC_LOGGED) == 0;
+    *table = (uint8_t)((byte & ~(unsigned)GOO_GC_COLOUR_MASK) | k->colour);
+    k->objects++;
+    if ((byte & GOO_GC_LOGGED) != 0) {
+        return 0;
+    }
+    /* conservative and embedder share the bit that typed and leaf lack */
+    return object | GOOI_ENTRY_MARKED | (byte & GOO_GC_KIND_CONSERVATIVE) / 4;
 }
 
 /* Takes note of a reference to `address`, which may be anything. */
-static inline void gooi_mark_address(GooGcVisitor *v, uintptr_t address) {
-    if (address - v->base >= v->size) {
+static GOOI_ALWAYS_INLINE void gooi_mark_address(GooiMarker *k, uintptr_t address) {
+    if (address - k->base >= k->size) {
         return;
     }
-    if (v->scattered) {
-        GOOI_PREFETCH(gooi_metadata_of(address));
-        gooi_mark_push(v, address);
-    } else if (gooi_mark_set(v, address)) {
-        gooi_mark_push(v, address | GOOI_ENTRY_MARKED);
+    uintptr_t entry = k->scattered ? address : gooi_mark_set(k, address);
+    if (entry != 0) {
+        gooi_mark_push(k, entry);
     }
 }
 
-/* The same for a slot's value under the heap's encoding. */
-static inline void gooi_mark_value(GooGcVisitor *v, uint64_t value) {
-    if ((value & v->encoding.tag_mask) == v->encoding.tag_value) {
-        gooi_mark_address(v, (uintptr_t)(value & v->encoding.address_mask));
+/* The same for a slot's value under the heap's encoding, or a plain pointer's. */
+static GOOI_ALWAYS_INLINE void gooi_mark_word(GooiMarker *k, uint64_t word, bool pointer) {
+    if (pointer) {
+        gooi_mark_address(k, (uintptr_t)word);
+    } else if ((word & k->tag_mask) == k->tag_value) {
+        gooi_mark_address(k, (uintptr_t)(word & k->address_mask));
     }
 }
 

@@ -42,6 +42,22 @@ size_t gooi_sweep_block(GooGcHeap *heap, uintptr_t address, uint64_t *occupied) 
     return count;
 }
 
+/* What marked objects in blocks occupy, in bytes: read off the tables of all blocks at once, which is
+ * far cheaper than adding up sizes while marking (0.1 ns an object against about 2). */
+size_t gooi_sweep_count_live(GooGcHeap *heap) {
+    uint64_t occupied[GOOI_BLOCK_MAP_WORDS];
+    size_t granules = 0;
+    for (uint32_t i = 0; gooi_block_at_or_after(heap, &i); i++) {
+        uintptr_t address = gooi_block_address(heap, i);
+        if (gooi_block_of(address)->state != GOOI_BLOCK_FREE) {
+            granules += gooi_kernels->occupancy(gooi_metadata_of(address), GOOI_BLOCK_GRANULES,
+                                                GOO_GC_COLOUR_MASK, heap->colour, GOO_GC_END,
+                                                occupied);
+        }
+    }
+    return granules << GOOI_GRANULE_LOG2;
+}
+
 /* Marking has ended: every block with objects is to be swept, and regions start over. */
 void gooi_sweep_begin(GooGcHeap *heap) {
     heap->unswept_count = 0;

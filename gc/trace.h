@@ -1,0 +1,111 @@
+/* Tracing one object by its layout, inline in the marking loops: no call per object or slot, except
+ * for what only a callback can say.
+ *
+ * Ranges of GOOI_RANGE_SHORT words and more leave the loop for gooi_trace_range (layout.c), which
+ * cuts and filters them.
+ */
+#ifndef GOO_GC_TRACE_H
+#define GOO_GC_TRACE_H
+
+#include "gc/mark.h"
+
+#define GOOI_RANGE_SHORT 16
+
+static GOOI_ALWAYS_INLINE void gooi_trace_words(GooiMarker *k, const GooiWord *words, size_t count,
+                                                bool pointers) {
+    if (k->backwards) {
+        while (count-- > 0) {
+            gooi_mark_word(k, words[count], pointers);
+        }
+    } else {
+        for (size_t i = 0; i < count; i++) {
+            gooi_mark_word(k, words[i], pointers);
+        }
+    }
+}
+
+/* The words that the bits name. Mostly they are neighbours: then there is no bit to look for. */
+static GOOI_ALWAYS_INLINE void gooi_trace_bits(GooiMarker *k, const GooiWord *words, uint64_t bits,
+                                               bool pointers) {
+    if (bits == 0) {
+        return;
+    }
+    unsigned first = gooi_count_trailing_zeros(bits);
+    uint64_t run = bits >> first;
+    if (GOOI_LIKELY((run & (run + 1)) == 0)) {
+        gooi_trace_words(k, words + first, 64 - gooi_count_leading_zeros(run), pointers);
+        return;
+    }
+    for (unsigned n = 0; n < 64; n++) {
+        unsigned i = k->backwards ? 63 - n : n;
+        if ((bits >> i & 1) != 0) {
+            gooi_mark_word(k, words[i], pointers);
+        }
+    }
+}
+
+static GOOI_ALWAYS_INLINE void gooi_trace_bitmap(GooiMarker *k, uintptr_t object,
+                                                 const GooGcType *type) {
+    const GooiWord *words = (const GooiWord *)object;
+    for (size_t w = 0; w < type->bitmap_words; w++) {
+        if ((type->flags & GOO_GC_TYPE_BITMAP_POINTERS) != 0) {
+            gooi_trace_bits(k, words + w * 64, type->bitmap[w], true);
+        } else {
+            gooi_trace_bits(k, words + w * 64, type->bitmap[w], false);
+        }
+    }
+}
+
+static GOOI_ALWAYS_INLINE uintptr_t gooi_trace_end(const GooiMarker *k, uintptr_t object) {
+    const uint8_t *table = gooi_metadata_of(object);
+    return object +
+           (gooi_marked_granules(k->visitor->heap, object, table, *table) << GOOI_GRANULE_LOG2);
+}
+
+static GOOI_ALWAYS_INLINE void gooi_trace_array(GooiMarker *k, uintptr_t object,
+                                                const GooGcType *type) {
+    const GooiWord *low = (const GooiWord *)(object + type->array_offset);
+    const GooiWord *end = (const GooiWord *)gooi_trace_end(k, object);
+    bool pointers = (type->flags & GOO_GC_TYPE_ARRAY_POINTERS) != 0;
+    if (end - low < GOOI_RANGE_SHORT) {
+        gooi_trace_words(k, low, low < end ? (size_t)(end - low) : 0, pointers);
+        return;
+    }
+    gooi_marker_store(k);
+    gooi_trace_range(k->visitor, low, end, pointers);
+    gooi_marker_load(k, k->visitor);
+}
+
+/* The layouts that call out of the loop. */
+static GOOI_NEVER_INLINE void gooi_trace_outside(GooGcVisitor *v, uintptr_t object, uintptr_t end) {
+    const GooGcType *type = goo_gc_type_of((const void *)object);
+    unsigned kind = *gooi_metadata_of(object) & GOO_GC_KIND_MASK;
+    if (kind == GOO_GC_KIND_EMBEDDER) {
+        v->heap->options.trace_embedder((void *)object, v, v->heap->options.user);
+    } else if (kind == GOO_GC_KIND_TYPED && type->layout == GOO_GC_LAYOUT_TRACE) {
+        type->trace((void *)object, v);
+    } else if (kind == GOO_GC_KIND_CONSERVATIVE || kind == GOO_GC_KIND_TYPED) {
+        gooi_mark_conservative(v, (const void *)object, (const void *)end);
+    }
+}
+
+/* Takes note of every reference that a marked object with slots holds. */
+static GOOI_ALWAYS_INLINE void gooi_trace_object(GooiMarker *k, uintptr_t object, bool typed) {
+    if (GOOI_LIKELY(typed)) {
+        const GooGcType *type = (const GooGcType *)*(const GooiPointer *)object;
+        if (type->layout == GOO_GC_LAYOUT_BITMAP) {
+            gooi_trace_bitmap(k, object, type);
+            return;
+        }
+        if (type->layout == GOO_GC_LAYOUT_ARRAY) {
+            gooi_trace_array(k, object, type);
+            gooi_trace_bitmap(k, object, type);
+            return;
+        }
+    }
+    gooi_marker_store(k);
+    gooi_trace_outside(k->visitor, object, gooi_trace_end(k, object));
+    gooi_marker_load(k, k->visitor);
+}
+
+#endif
