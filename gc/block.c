@@ -98,10 +98,21 @@ static void region_use(GooiRegion *region, GooiBlock *block, uintptr_t address) 
     region->hole_index = 0;
 }
 
+/* Takes a fresh block's page faults in one call where pages are small, except for a heap's first
+ * block: a heap of a few objects, of which there may be thousands, stays at a few pages. */
+static void block_fault_in(const GooGcHeap *heap, uintptr_t address) {
+    if (!gooi_slab_of(address)->huge_pages && heap->used_bytes > GOOI_BLOCK_SIZE) {
+        gooi_platform_populate((void *)address, GOOI_BLOCK_SIZE);
+    }
+}
+
 static bool region_take_free(GooGcHeap *heap, GooiRegion *region, GooiBlock *block,
                              uintptr_t address) {
     if (block->clean && !gooi_space_account(heap, GOOI_BLOCK_SIZE, GOOI_BLOCK_TABLE_SIZE)) {
         return false;
+    }
+    if (block->clean) {
+        block_fault_in(heap, address);
     }
     region_use(region, block, address);
     region->clean = block->clean;

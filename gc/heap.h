@@ -58,6 +58,7 @@ typedef struct GooiBlock {
 /* The head of a slab, in the part of its table that would describe the table itself. */
 typedef struct GooiSlab {
     uint32_t index, kind;
+    bool huge_pages; /* advised */
     GooiBlock blocks[GOOI_SLAB_BLOCKS];
     /* of slabs of large objects: */
     bool dropped;

@@ -156,8 +156,8 @@ static bool space_commit_to(GooGcHeap *heap, uint32_t end) {
     if (!gooi_platform_commit(start, size)) {
         return false;
     }
-    uint32_t huge_from = heap->slab_count < GOOI_HUGE_PAGES_FROM ? GOOI_HUGE_PAGES_FROM
-                                                                 : heap->slab_count;
+    uint32_t huge_from =
+        heap->slab_count < GOOI_HUGE_PAGES_FROM ? GOOI_HUGE_PAGES_FROM : heap->slab_count;
     if (huge_from < end) {
         gooi_platform_advise_huge((char *)gooi_slab_address(heap, huge_from),
                                   (size_t)(end - huge_from) << GOOI_SLAB_LOG2);
@@ -184,6 +184,7 @@ GooiSlab *gooi_slab_acquire(GooGcHeap *heap, uint32_t count, uint32_t kind) {
     GooiSlab *slab = (GooiSlab *)gooi_slab_address(heap, first);
     slab->index = first;
     slab->kind = kind;
+    slab->huge_pages = first >= GOOI_HUGE_PAGES_FROM;
     slab->pages_touched = GOOI_FIRST_PAGE;
     for (size_t b = 0; b < GOOI_SLAB_BLOCKS; b++) {
         slab->blocks[b].clean = true; /* and FREE, which is 0 */
