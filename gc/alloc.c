@@ -110,9 +110,14 @@ static void span_clear(GooGcMutator *m) {
     m->fast.cursor = m->fast.limit = m->span_start = m->span_limit = 0;
 }
 
+/* Goes on to the next block; the span is empty until one of its holes is entered. */
 static bool small_next_block(GooGcMutator *m) {
     span_clear(m);
-    return gooi_region_next_block(m->heap, m->heap->small);
+    if (!gooi_region_next_block(m->heap, m->heap->small)) {
+        return false;
+    }
+    span_enter_hole(m); /* where the region stands: at the block's start, in no hole */
+    return true;
 }
 
 /* Goes on to a hole for an object that may make the region skip what is too short for it. */
