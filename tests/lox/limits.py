@@ -115,10 +115,10 @@ def jump_sources():
     def for_ever(jump):          # …, loop (3)
         return "for (;;) {\n%s\n}\n" % filler(jump - 3)
 
-    def operand(word, jump):     # pop, nil, …: each ! is a byte
-        count = jump - 2
-        return "nil %s (%s\nnil);\n" % (
-            word, "\n".join(["!" * 100] * (count // 100) + ["!" * (count % 100)]))
+    def operand(word, jump):     # pop, !nil, …: each == nil has two bytes
+        pairs, odd = divmod(jump - 2, 2)
+        return "nil %s (%snil\n%s);\n" % (word, "!" * odd, "\n".join(
+            ["== nil " * 50] * (pairs // 50) + ["== nil " * (pairs % 50)]))
 
     forward, back = "Too much code to jump over.", "Loop body too large."
     yield "jump_over_branch_full", skipped_branch(JUMP) + "print \"end\";", printing("end")
