@@ -168,16 +168,11 @@ static size_t avx512_find_last(const uint8_t *bytes, size_t count, uint8_t mask)
     return hits == 0 ? SIZE_MAX : 63 - (size_t)_lzcnt_u64(hits);
 }
 
-/* What a word is tested with. Where `ranged`, tag and address are one question: with the bits
- * rotated so that the tag stands above the address, the words that pass are the interval
- * [base, base + size), base including the tag (avx512_ranged says when). */
 typedef struct Avx512Filter {
     __m512i tag_mask, tag_value, address_mask, base, size;
-    unsigned rotate;
-    bool ranged;
 } Avx512Filter;
 
-static Avx512Filter avx512_filter(const GooiReferenceFilter *f) {
+static inline Avx512Filter avx512_filter(const GooiReferenceFilter *f) {
     return (Avx512Filter){.tag_mask = _mm512_set1_epi64((long long)f->tag_mask),
                           .tag_value = _mm512_set1_epi64((long long)f->tag_value),
                           .address_mask = _mm512_set1_epi64((long long)f->address_mask),
@@ -185,83 +180,29 @@ static Avx512Filter avx512_filter(const GooiReferenceFilter *f) {
                           .size = _mm512_set1_epi64((long long)f->size)};
 }
 
-static inline uint64_t avx512_rotate(uint64_t x, unsigned count) {
-    return x >> count | x << (-count & 63);
-}
-
-/* Makes the filter ranged if that is the same question. The masks must part the word into a tag at
- * one end and an address at the other, the heap must consist of whole address units, and no address
- * in it may need a bit of the tag. Plain pointers (no tag), NaN boxes and low tags all do. */
-static Avx512Filter avx512_ranged(const GooiReferenceFilter *f) {
-    Avx512Filter ranged = avx512_filter(f);
-    unsigned rotate = f->address_mask == 0 ? 0 : (unsigned)_tzcnt_u64(f->address_mask);
-    uint64_t address = f->address_mask >> rotate;
-    uint64_t unit = (UINT64_C(1) << rotate) - 1;
-    uint64_t last = f->base + (f->size - 1);
-    if ((f->tag_mask ^ f->address_mask) == UINT64_MAX && (address & (address + 1)) == 0 &&
-        (f->tag_value & f->address_mask) == 0 && ((f->base | f->size) & unit) == 0 &&
-        f->size != 0 && f->base <= last && (last | unit) <= (f->address_mask | unit)) {
-        uint64_t base = avx512_rotate(f->tag_value | f->base, rotate);
-        ranged.base = _mm512_set1_epi64((long long)base);
-        ranged.size = _mm512_set1_epi64((long long)(f->size >> rotate));
-        ranged.rotate = rotate;
-        ranged.ranged = true;
-    }
-    return ranged;
-}
-
-/* Which of the `lanes` of eight words pass. */
-static inline __mmask8 avx512_pass(__m512i words, __mmask8 lanes, const Avx512Filter *f,
-                                   bool ranged, bool rotated) {
-    if (ranged) {
-        __m512i turned =
-            rotated ? _mm512_rorv_epi64(words, _mm512_set1_epi64((long long)f->rotate)) : words;
-        return _mm512_mask_cmplt_epu64_mask(lanes, _mm512_sub_epi64(turned, f->base), f->size);
-    }
-    __m512i address = _mm512_and_si512(words, f->address_mask);
+/* Writes the addresses among the `lanes` of eight words that pass; returns how many. A branch around
+ * the store when nothing passes would gain only where that can be predicted. */
+static inline size_t avx512_filter_eight(__m512i words, __mmask8 lanes, Avx512Filter f,
+                                         uint64_t *out) {
+    __m512i address = _mm512_and_si512(words, f.address_mask);
     __mmask8 tagged =
-        _mm512_mask_cmpeq_epi64_mask(lanes, _mm512_and_si512(words, f->tag_mask), f->tag_value);
-    return _mm512_mask_cmplt_epu64_mask(tagged, _mm512_sub_epi64(address, f->base), f->size);
-}
-
-static inline size_t avx512_pack(__m512i words, __mmask8 pass, const Avx512Filter *f,
-                                 uint64_t *out) {
-    __m512i address = _mm512_and_si512(words, f->address_mask);
+        _mm512_mask_cmpeq_epi64_mask(lanes, _mm512_and_si512(words, f.tag_mask), f.tag_value);
+    __mmask8 pass = _mm512_mask_cmplt_epu64_mask(tagged, _mm512_sub_epi64(address, f.base), f.size);
     _mm512_storeu_si512(out, _mm512_maskz_compress_epi64(pass, address));
     return avx512_count_ones(pass);
 }
 
-/* `ranged` and `rotated` are constants at each call, so that each gets a loop of its own. Going
- * around the store when nothing passes is faster at low shares and costs nothing at high ones. */
-static inline __attribute__((always_inline)) size_t
-avx512_filter_loop(const uint64_t *words, size_t count, const Avx512Filter *filter, bool ranged,
-                   bool rotated, uint64_t *out) {
-    Avx512Filter f = *filter;
+static size_t avx512_filter_references(const uint64_t *words, size_t count,
+                                       const GooiReferenceFilter *filter, uint64_t *out) {
+    Avx512Filter f = avx512_filter(filter);
     size_t found = 0;
     size_t i = 0;
     for (; i + 8 <= count; i += 8) {
-        __m512i eight = _mm512_loadu_si512(words + i);
-        __mmask8 pass = avx512_pass(eight, 0xff, &f, ranged, rotated);
-        if (pass != 0) {
-            found += avx512_pack(eight, pass, &f, out + found);
-        }
+        found += avx512_filter_eight(_mm512_loadu_si512(words + i), 0xff, f, out + found);
     }
     __mmask8 lanes = (__mmask8)avx512_low_bits(count - i);
-    __m512i rest = _mm512_maskz_loadu_epi64(lanes, words + i);
     return found +
-           avx512_pack(rest, avx512_pass(rest, lanes, &f, ranged, rotated), &f, out + found);
-}
-
-static size_t avx512_filter_references(const uint64_t *words, size_t count,
-                                       const GooiReferenceFilter *filter, uint64_t *out) {
-    Avx512Filter f = avx512_ranged(filter);
-    if (!f.ranged) {
-        return avx512_filter_loop(words, count, &f, false, false, out);
-    }
-    if (f.rotate != 0) {
-        return avx512_filter_loop(words, count, &f, true, true, out);
-    }
-    return avx512_filter_loop(words, count, &f, true, false, out);
+           avx512_filter_eight(_mm512_maskz_loadu_epi64(lanes, words + i), lanes, f, out + found);
 }
 
 static bool avx512_is_zero(const void *bytes, size_t size) {

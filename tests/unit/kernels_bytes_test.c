@@ -75,6 +75,21 @@ GOO_TEST(kernels, bytes_at_every_alignment_are_searched_as_by_scalar) {
     }
 }
 
+/* Longer than what a counter in one byte of a vector can hold. */
+GOO_TEST(kernels, long_runs_are_searched_as_by_scalar) {
+    static uint8_t bytes[20003];
+    compare_bytes(bytes, sizeof bytes, 0xff);
+    CHECK(gooi_scalar_is_zero(bytes, sizeof bytes));
+    bytes[0] = 1;
+    compare_bytes(bytes, sizeof bytes, 0xff);
+    bytes[sizeof bytes - 1] = 1;
+    compare_bytes(bytes, sizeof bytes, 0xff);
+    memset(bytes, 0x11, sizeof bytes);
+    compare_bytes(bytes, sizeof bytes, 0x10);
+    compare_bytes(bytes, sizeof bytes, 0x02);
+    CHECK_EQ(gooi_scalar_count_nonzero(bytes, sizeof bytes, 0x10), sizeof bytes);
+}
+
 /* A word of one of these kinds: a reference that passes, one that misses by its tag or its range
  * (by one in half of the cases), or noise. */
 static uint64_t random_word(const GooiReferenceFilter *f, unsigned hits, uint64_t *seed) {
