@@ -9,8 +9,8 @@
  *
  * LOX-11  Functions under construction are roots through the chain of scopes. A constant is made
  *         only after its place has been reserved, and stored before anything else can collect.
- * LOX-12  When memory runs out, the parser sees nothing but the end of the source, so that every
- *         loop ends, and nothing more is reported.
+ * LOX-12  When memory runs out or nesting goes too deep, the compilation is abandoned: the parser
+ *         sees nothing but the end of the source, so that every loop ends, and reports nothing.
  */
 #ifndef LOX_COMPILER_H
 #define LOX_COMPILER_H
@@ -74,7 +74,7 @@ struct Compiler {
     FunctionScope *scope;
     ClassScope *class_scope;
     int nesting;
-    bool had_error, is_panicking, is_out_of_memory;
+    bool had_error, is_panicking, is_abandoned, is_out_of_memory;
 };
 
 /* A jump whose distance is not known yet. */

@@ -5,7 +5,7 @@
 #include "error.h"
 
 void parser_error_at(Compiler *c, const Token *token, const char *message) {
-    if (c->is_panicking || c->is_out_of_memory) {
+    if (c->is_panicking || c->is_abandoned) {
         return;
     }
     c->is_panicking = true;
@@ -27,14 +27,19 @@ void parser_error_at_current(Compiler *c, const char *message) {
     parser_error_at(c, &c->current, message);
 }
 
+static void parser_abandon(Compiler *c) {
+    c->is_abandoned = true;
+    c->current.kind = TOKEN_END;
+}
+
 void parser_out_of_memory(Compiler *c) {
     c->is_out_of_memory = true;
-    c->current.kind = TOKEN_END;
+    parser_abandon(c);
 }
 
 void parser_advance(Compiler *c) {
     c->previous = c->current;
-    if (c->is_out_of_memory) {
+    if (c->is_abandoned) {
         return;
     }
     for (;;) {
@@ -89,13 +94,12 @@ void parser_synchronize(Compiler *c) {
     }
 }
 
-/* Where nesting goes too deep, nothing after it means what it seems to: the rest is skipped. */
+/* Where nesting goes too deep, nothing after it means what it seems to. */
 bool parser_nest(Compiler *c) {
     if (c->nesting == COMPILER_NESTING_MAX) {
         parser_error_at_current(c, "Too much nesting.");
-        while (c->current.kind != TOKEN_END) {
-            parser_advance(c);
-        }
+        c->had_error = true;
+        parser_abandon(c);
         return false;
     }
     c->nesting++;
