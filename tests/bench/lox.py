@@ -254,7 +254,7 @@ def parse_options(arguments):
     parser.add_argument("--json", metavar="FILE", help="writes all figures there")
     parser.add_argument("--quick", action="store_true", help="one round, no warm-up")
     parser.add_argument("paths", metavar="PATH", nargs="*", help="programs, or folders of them")
-    options = parser.parse_args(arguments)
+    options = parser.parse_intermixed_args(arguments)
     if options.quick:
         options.rounds = 1
     if options.rounds < 1:

@@ -104,7 +104,7 @@ def parse_options(arguments):
     parser.add_argument("--scripts", metavar="DIR",
                         default=os.path.join(ROOT, "examples", "lox", "scripts"))
     parser.add_argument("words", metavar="LOX_BINARY|PATH", nargs="*")
-    options = parser.parse_args(arguments)
+    options = parser.parse_intermixed_args(arguments)
     if options.oracle is None and not options.words:
         parser.error("which LOX_BINARY?")
     binary = options.oracle or options.words.pop(0)
