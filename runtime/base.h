@@ -31,8 +31,8 @@
 #define GOOI_PREFETCH(address) ((void)(address))
 #endif
 
-/* Thread-local storage. In an ELF shared library the initial-exec model saves a call per access; the
- * few words that this library keeps fit the room that loaders leave for libraries loaded late. */
+/* Thread-local storage. In an ELF shared library the initial-exec model saves a call per access;
+ * the few words that this library keeps fit the room that loaders leave for late libraries. */
 #if defined(__ELF__) && (defined(__GNUC__) || defined(__clang__))
 #define GOOI_THREAD_LOCAL _Thread_local __attribute__((tls_model("initial-exec")))
 #else

@@ -32,7 +32,7 @@ static inline size_t gooi_align_down(size_t x, size_t alignment) {
     return x & ~(alignment - 1);
 }
 
-/* x must be at most SIZE_MAX - alignment + 1; gooi_align_up_overflows is for numbers from outside. */
+/* x must be at most SIZE_MAX - alignment + 1; numbers from outside: gooi_align_up_overflows. */
 static inline size_t gooi_align_up(size_t x, size_t alignment) {
     return (x + (alignment - 1)) & ~(alignment - 1);
 }

@@ -1,8 +1,8 @@
 /* Checks in three tiers, chosen by the build option `checks` and independent of NDEBUG.
  *
- *   GOO_REQUIRE  the caller broke the contract of a public call   on at level api (1) and above
- *   GOO_ASSERT   we broke one of our own invariants               on at level internal (2) and above
- *   GOO_DEEP     walks a structure; may cost more than the call   on at level deep (3)
+ *   GOO_REQUIRE  the caller broke the contract of a public call   level api (1) and above
+ *   GOO_ASSERT   we broke one of our own invariants               level internal (2) and above
+ *   GOO_DEEP     walks a structure; may cost more than the call   level deep (3)
  *
  * A check that fails calls the panic handler with one line of text and does not return: if the
  * handler itself returns, the process is aborted. Disabled checks still compile, so that they
@@ -22,7 +22,7 @@
 #define GOO_CHECK_LEVEL 1
 #endif
 
-/* The panic handler; never NULL. Defined in globals.c, where it starts as one that logs and aborts. */
+/* The panic handler; never NULL. In globals.c, where it starts as one that logs and aborts. */
 typedef void (*GooiPanicFn)(const char *message);
 extern _Atomic(GooiPanicFn) gooi_panic_handler;
 

@@ -1,4 +1,5 @@
-/* Operations on plain bytes, against loops that are obviously right, at every small size and offset. */
+/* Operations on plain bytes, against loops that are obviously right, at every small size and
+ * offset. */
 #include "goo/runtime/memory.h"
 #include "tests/harness.h"
 

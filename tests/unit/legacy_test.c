@@ -38,8 +38,8 @@ GOO_TEST(legacy, zero_and_null) {
 }
 
 GOO_TEST(legacy, sizes_that_can_not_be) {
-    static const size_t sizes[] = {SIZE_MAX, SIZE_MAX - 15, SIZE_MAX - 16, SIZE_MAX - 31,
-                                   SIZE_MAX / 2, SIZE_MAX / 2 - 16};
+    static const size_t sizes[] = {SIZE_MAX,      SIZE_MAX - 15, SIZE_MAX - 16,
+                                   SIZE_MAX - 31, SIZE_MAX / 2,  SIZE_MAX / 2 - 16};
     char *p = goo_alloc(8);
     strcpy(p, "content");
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {

@@ -43,9 +43,9 @@ GOO_TEST(memory, size_zero_gives_null_and_is_no_failure) {
 GOO_TEST(memory, sizes_that_can_not_be_never_reach_the_mechanism) {
     Mock mock;
     GooAllocator *a = mock_init(&mock);
-    static const size_t sizes[] = {SIZE_MAX,          SIZE_MAX - 1,           SIZE_MAX - 15,
-                                   SIZE_MAX - 16,     SIZE_MAX / 2 + 1,       PTRDIFF_MAX,
-                                   PTRDIFF_MAX - 1, (size_t)PTRDIFF_MAX - 15};
+    static const size_t sizes[] = {
+        SIZE_MAX,         SIZE_MAX - 1, SIZE_MAX - 15,   SIZE_MAX - 16,
+        SIZE_MAX / 2 + 1, PTRDIFF_MAX,  PTRDIFF_MAX - 1, (size_t)PTRDIFF_MAX - 15};
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         errno = 0;
         CHECK_PTR_EQ(goo_memory_alloc_with(a, sizes[i]), NULL);

@@ -1,5 +1,5 @@
-/* An allocator written by hand, as a program would, that records what it is asked and can be told to
- * fail. Over malloc, so that sanitizers watch its blocks. Its functions never touch errno.
+/* An allocator written by hand, as a program would, that records what it is asked and can be told
+ * to fail. Over malloc, so that sanitizers watch its blocks. Its functions never touch errno.
  *
  *     Mock mock;
  *     GooAllocator *a = mock_init(&mock);      capabilities 0, no resize, no destroy

@@ -1,4 +1,4 @@
-/* The page allocator. */
+/* The page allocator: alignment, zeroed and whole pages, resizing, misuse. */
 #include "goo/allocators/page.h"
 #include "goo/runtime/memory.h"
 #include "goo/runtime/stats.h"

@@ -121,7 +121,8 @@ static void *thread_collect_facts(void *arg) {
     int local = 0;
     facts->id = gooi_platform_thread_id();
     facts->known = gooi_platform_stack_bounds(&facts->low, &facts->high);
-    facts->local_is_inside = (const void *)&local >= facts->low && (const void *)&local < facts->high;
+    facts->local_is_inside =
+        (const void *)&local >= facts->low && (const void *)&local < facts->high;
     return NULL;
 }
 
@@ -166,14 +167,16 @@ typedef struct Search {
     bool found, low_is_inside;
 } Search;
 
-__attribute__((no_sanitize_address)) static void search_stack(const void *stack_pointer, void *arg) {
+__attribute__((no_sanitize_address)) static void search_stack(const void *stack_pointer,
+                                                              void *arg) {
     Search *search = arg;
     const void *low, *high;
     if (!gooi_platform_stack_bounds(&low, &high)) {
         return;
     }
     search->low_is_inside = stack_pointer > low && stack_pointer < high;
-    const uintptr_t *word = (const uintptr_t *)((uintptr_t)stack_pointer & ~(sizeof(uintptr_t) - 1));
+    const uintptr_t *word =
+        (const uintptr_t *)((uintptr_t)stack_pointer & ~(sizeof(uintptr_t) - 1));
     for (; (const void *)(word + 1) <= high; word++) {
         search->found |= *word == ~search->wanted;
     }

@@ -43,7 +43,8 @@ GOO_TEST(policy, panic_names_call_size_and_allocator) {
     a->name = "mock";
     a->strategy = GOO_ALLOC_STRATEGY_PANIC;
     mock.failures = 4;
-    CHECK_PANICS(goo_memory_alloc_with(a, 4711), "goo_memory_alloc_with: out of memory: 4711 bytes");
+    CHECK_PANICS(goo_memory_alloc_with(a, 4711),
+                 "goo_memory_alloc_with: out of memory: 4711 bytes");
     CHECK(strstr(goo_test_panic_message(), "'mock'") != NULL);
     CHECK_PANICS(goo_memory_alloc_with(a, SIZE_MAX), "out of memory");
     CHECK_PANICS(goo_memory_alloc_options(a, 8, 3, 0), "refused");

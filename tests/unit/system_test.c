@@ -1,4 +1,4 @@
-/* The system allocator. */
+/* The system allocator: its own struct, growth in place, alignments, refusals. */
 #include "goo/allocators/system.h"
 #include "goo/runtime/memory.h"
 #include "tests/harness.h"
