@@ -24,6 +24,7 @@
 #include "runtime/platform/platform.h"
 
 #define GOOI_RING_SIZE 16
+#define GOOI_PREFETCH_AHEAD 31 /* an object's first words may lie in two cache lines */
 #define GOOI_SAMPLE_EVERY 16
 #define GOOI_SAMPLES 32
 #define GOOI_NEAR ((uintptr_t)1 << 14)
@@ -223,6 +224,7 @@ static void mark_drain_scattered(GooGcVisitor *v) {
             }
             GOOI_PREFETCH(gooi_metadata_of(fresh));
             GOOI_PREFETCH((const void *)fresh);
+            GOOI_PREFETCH((const void *)(fresh + GOOI_PREFETCH_AHEAD));
         } else if (in_ring == 0) {
             break; /* all is done, or the mode changed and the rest is for the other loop */
         }
