@@ -11,7 +11,7 @@
  *
  * ALLOC-1  [fast.cursor, span_limit) is zero, and so is its metadata.
  * ALLOC-2  fast.limit is span_limit, or is pulled down to the cursor so that the next allocation
- *          comes here: a collection was requested, or stress counts allocations.
+ *          comes here: a collection was requested, stress counts allocations, or none is allowed.
  */
 #include <errno.h>
 #include <string.h>
@@ -75,6 +75,11 @@ void gooi_alloc_retire_span(GooGcMutator *m) {
     m->fast.cursor = m->fast.limit = m->span_start = m->span_limit = 0;
     gooi_region_give_back(m->heap, m->heap->small);
     gooi_region_give_back(m->heap, m->heap->medium);
+}
+
+/* Where no allocation is allowed the fast path must not serve one. */
+void gooi_alloc_hide_span(GooGcMutator *m) {
+    span_hide(m);
 }
 
 /* Makes the next allocation or safepoint come here. */

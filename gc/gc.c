@@ -194,6 +194,7 @@ void goo_gc_heap_destroy(GooGcHeap *heap) {
                 (void *)heap);
     GOO_REQUIRE(!heap->collecting, "goo_gc_heap_destroy: called inside a collection");
     heap->collecting = true; /* finalizers must not allocate */
+    gooi_alloc_hide_span(&heap->mutator);
     gooi_finalize_all(heap);
     heap->magic = 0;
     gooi_intern_deinit(heap);

@@ -297,6 +297,7 @@ bool gooi_object_is_marked(const GooGcHeap *heap, const void *object);
 /* alloc.c */
 void gooi_alloc_retire_span(GooGcMutator *m);
 void gooi_alloc_request_collection(GooGcMutator *m);
+void gooi_alloc_hide_span(GooGcMutator *m); /* the next allocation asks whether it may */
 
 /* mark.c */
 void gooi_visitor_init(GooGcVisitor *v, GooGcHeap *heap);

@@ -60,6 +60,7 @@ void goo_gc_safepoint(GooGcMutator *m) {
 
 void goo_gc_blocking_begin(GooGcMutator *m) {
     m->blocking_depth++;
+    gooi_alloc_hide_span(m);
 }
 
 void goo_gc_blocking_end(GooGcMutator *m) {

@@ -296,6 +296,7 @@ GooStatus gooi_verify(GooGcHeap *heap, bool after_marking, FILE *report, char *f
         return GOO_ERR_NO_MEMORY;
     }
     heap->collecting = true; /* callbacks must not allocate */
+    gooi_alloc_hide_span(&heap->mutator);
     gooi_sweep_finish(heap);
     verify_shape(&v);
     verify_trace(&v);

@@ -23,6 +23,7 @@ void goo_gc_walk(GooGcHeap *heap, WalkFn fn, void *user) {
     GOO_REQUIRE(!heap->collecting, "goo_gc_walk: called inside a collection");
     gooi_sweep_finish(heap);
     heap->collecting = true; /* fn must not allocate */
+    gooi_alloc_hide_span(&heap->mutator);
     for (uint32_t s = 0; s < heap->slab_count; s++) {
         uintptr_t slab = gooi_slab_address(heap, s), first = slab + GOOI_TABLE_SIZE;
         uint32_t kind = heap->slabs[s].kind;

@@ -1,0 +1,269 @@
+/* Marking: shapes that are hard on a mark stack, found alive to the last object.
+ *
+ * Uses private headers: gc/heap.h, to see and to limit the mark stack. Invariants: GC-1, MARK-1.
+ */
+#include <stdlib.h>
+
+#include "gc/heap.h"
+#include "tests/gc/support.h"
+
+typedef enum ListOrder { LIST_ASCENDING, LIST_DESCENDING, LIST_SHUFFLED } ListOrder;
+
+static void marking_shuffle(size_t *order, size_t count) {
+    uint64_t state = 7;
+    for (size_t i = count - 1; i > 0; i--) {
+        size_t j = (size_t)(random_next(&state) % (i + 1));
+        size_t swap = order[i];
+        order[i] = order[j];
+        order[j] = swap;
+    }
+}
+
+/* A list of `count` pairs, linked against or along the order of their addresses, or at random. */
+static Pair *marking_list(GooGcMutator *m, size_t count, ListOrder order) {
+    Pair *array = goo_gc_alloc(m, &pointers_type, (count + 1) * sizeof(void *));
+    CHECK(array != NULL);
+    Pair **pairs = (Pair **)(void *)array + 1;
+    goo_gc_push(m, array);
+    size_t *places = malloc(count * sizeof *places);
+    CHECK(places != NULL);
+    for (size_t i = 0; i < count; i++) {
+        Pair *pair = pair_new(m, NULL, NULL, i);
+        CHECK(pair != NULL);
+        goo_gc_write_pointer(m, array, &pairs[i], pair);
+        places[i] = i;
+    }
+    if (order == LIST_SHUFFLED) {
+        marking_shuffle(places, count);
+    }
+    for (size_t i = 0; i + 1 < count; i++) {
+        Pair *here = pairs[places[i]], *next = pairs[places[i + 1]];
+        Pair *holder = order == LIST_DESCENDING ? next : here;
+        goo_gc_write_pointer(m, holder, &holder->first, order == LIST_DESCENDING ? here : next);
+    }
+    Pair *head = pairs[places[order == LIST_DESCENDING ? count - 1 : 0]];
+    goo_gc_pop(m, 1);
+    free(places);
+    return head;
+}
+
+static size_t marking_list_length(const Pair *list) {
+    size_t length = 0;
+    for (; list != NULL; list = list->first) {
+        length++;
+    }
+    return length;
+}
+
+static void marking_check_list(size_t count, ListOrder order, size_t stack_reserved) {
+    GooGcHeap *heap = heap_of("");
+    GooGcMutator *m = goo_gc_attach(heap);
+    size_t whole = heap->mark_stack_reserved;
+    if (stack_reserved != SIZE_MAX) {
+        heap->mark_stack_reserved = stack_reserved;
+    }
+    Pair *list = NULL;
+    CHECK_EQ(goo_gc_root_add_pointer(heap, &list), GOO_OK);
+    list = marking_list(m, count, order);
+    for (int round = 0; round < 4; round++) { /* all mark colours */
+        collect(m);
+        GooGcStats stats = goo_gc_get_stats(heap);
+        CHECK_EQ(stats.objects_live, count);
+        CHECK_EQ(stats.live_bytes, count * sizeof(Pair));
+        CHECK_EQ(marking_list_length(list), count);
+    }
+    list = NULL;
+    collect(m);
+    CHECK_EQ(goo_gc_get_stats(heap).objects_live, 0);
+    heap->mark_stack_reserved = whole;
+    goo_gc_heap_destroy(heap);
+}
+
+GOO_TEST(gc_marking, list_of_a_million) {
+    marking_check_list(1000000, LIST_ASCENDING, SIZE_MAX);
+    marking_check_list(1000000, LIST_DESCENDING, SIZE_MAX);
+}
+
+GOO_TEST(gc_marking, shuffled_list) {
+    marking_check_list(300000, LIST_SHUFFLED, SIZE_MAX);
+}
+
+/* MARK-1 with no stack at all: everything goes by blocks that are looked through again. */
+GOO_TEST(gc_marking, lists_without_a_mark_stack) {
+    marking_check_list(50000, LIST_ASCENDING, 0);
+    marking_check_list(6000, LIST_DESCENDING, 0);
+    marking_check_list(3000, LIST_SHUFFLED, 0);
+}
+
+/* --- width --- */
+
+static void marking_check_array(const GooGcType *type, const GooGcValueEncoding *encoding,
+                                size_t count, bool own_cells) {
+    GooGcOptions options = options_of("initial=256M");
+    options.encoding = *encoding;
+    GooGcHeap *heap = goo_gc_heap_create(&options);
+    CHECK(heap != NULL);
+    GooGcMutator *m = goo_gc_attach(heap);
+    uint64_t *array = goo_gc_alloc(m, type, (count + 1) * 8);
+    CHECK(array != NULL);
+    goo_gc_push(m, array);
+    uint64_t tag = type == &slots_type ? encoding->tag_value : 0;
+    Pair *cell = NULL;
+    for (size_t i = 1; i <= count; i++) {
+        cell = own_cells || cell == NULL ? pair_new(m, NULL, NULL, i) : cell;
+        CHECK(cell != NULL);
+        goo_gc_write(m, array, &array[i], (uint64_t)(uintptr_t)cell | tag);
+    }
+    for (int round = 0; round < 2; round++) {
+        collect(m);
+        CHECK_EQ(goo_gc_get_stats(heap).objects_live, own_cells ? count + 1 : 2);
+    }
+    /* Ranges are cut: the array never stands on the stack as a million entries. */
+    CHECK(heap->mark_stack_committed <= 256 << 10);
+    for (size_t i = 1; own_cells && i <= count; i++) {
+        CHECK_EQ(((Pair *)(uintptr_t)(array[i] & ~tag))->value, i);
+    }
+    goo_gc_heap_destroy(heap);
+}
+
+GOO_TEST(gc_marking, array_of_a_million) {
+    static const GooGcValueEncoding plain = GOO_GC_ENCODING_POINTER;
+    static const GooGcValueEncoding nan = GOO_GC_ENCODING_NAN_BOX(UINT64_C(0xfffc) << 48);
+    marking_check_array(&pointers_type, &plain, 1000000, true);
+    marking_check_array(&slots_type, &nan, 1000000, true);
+    marking_check_array(&pointers_type, &nan, 1000000, false);
+}
+
+/* Lengths around the piece that is traced at a time and the one from which the filter pays. */
+GOO_TEST(gc_marking, array_lengths) {
+    static const GooGcValueEncoding low = GOO_GC_ENCODING_LOW_TAG(1, 1);
+    static const size_t lengths[] = {1,  2,  7,    8,    9,    15,   16,   17,   31,  33,
+                                     63, 65, 1022, 1023, 1024, 1025, 1026, 2047, 2049, 5000};
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+        marking_check_array(&slots_type, &low, lengths[i], true);
+        marking_check_array(&pointers_type, &low, lengths[i], true);
+    }
+}
+
+static void marking_trace_range(void *object, GooGcVisitor *v) {
+    uint64_t *words = object;
+    goo_gc_visit_range(v, (void *)(uintptr_t)words[1], (size_t)words[2]);
+}
+
+/* A trace callback that visits a long range outside the heap. */
+GOO_TEST(gc_marking, range_outside_the_heap) {
+    static const GooGcType type = {.name = "table",
+                                   .size = 24,
+                                   .layout = GOO_GC_LAYOUT_TRACE,
+                                   .trace = marking_trace_range};
+    enum { COUNT = 100000 };
+    GooGcHeap *heap = heap_of("initial=1M,verify");
+    GooGcMutator *m = goo_gc_attach(heap);
+    uint64_t *slots = calloc(COUNT, sizeof *slots);
+    uint64_t *table = goo_gc_alloc(m, &type, 0);
+    goo_gc_push(m, table);
+    table[1] = (uint64_t)(uintptr_t)slots;
+    table[2] = COUNT;
+    for (size_t i = 0; i < COUNT; i++) {
+        goo_gc_write(m, table, &slots[i], (uint64_t)(uintptr_t)pair_new(m, NULL, NULL, i));
+    }
+    collect(m);
+    CHECK_EQ(goo_gc_get_stats(heap).objects_live, COUNT + 1);
+    for (size_t i = 0; i < COUNT; i++) {
+        CHECK_EQ(((Pair *)(uintptr_t)slots[i])->value, i);
+    }
+    goo_gc_heap_destroy(heap);
+    free(slots);
+}
+
+/* --- depth and width --- */
+
+static Pair *marking_tree(GooGcMutator *m, unsigned depth) {
+    if (depth == 0) {
+        return pair_new(m, NULL, NULL, 0);
+    }
+    Pair *first = marking_tree(m, depth - 1);
+    goo_gc_push(m, first);
+    Pair *second = marking_tree(m, depth - 1);
+    goo_gc_pop(m, 1);
+    return pair_new(m, first, second, depth);
+}
+
+/* A tree of pairs under a stack of one page, of which every child of a wide array is the root. */
+GOO_TEST(gc_marking, forest_under_a_small_stack) {
+    GooGcHeap *heap = heap_of("");
+    GooGcMutator *m = goo_gc_attach(heap);
+    size_t whole = heap->mark_stack_reserved;
+    heap->mark_stack_reserved = 4096;
+    uint64_t *array = goo_gc_alloc(m, &pointers_type, 4096 * 8);
+    goo_gc_push(m, array);
+    for (size_t i = 1; i < 4096; i++) {
+        goo_gc_write(m, array, &array[i], (uint64_t)(uintptr_t)marking_tree(m, 5));
+    }
+    for (int round = 0; round < 3; round++) {
+        collect(m);
+        CHECK_EQ(goo_gc_get_stats(heap).objects_live, 4095 * 63 + 1);
+    }
+    CHECK_EQ(heap->mark_stack_committed, 4096);
+    CHECK_EQ(goo_gc_verify(heap, stderr), GOO_OK);
+    heap->mark_stack_reserved = whole;
+    goo_gc_heap_destroy(heap);
+}
+
+/* Random links over 20 MB: the ring is in use, and the mode goes back and forth. */
+GOO_TEST(gc_marking, scattered_graph) {
+    enum { COUNT = 400000 };
+    GooGcHeap *heap = heap_of("");
+    GooGcMutator *m = goo_gc_attach(heap);
+    Pair **array = goo_gc_alloc(m, &pointers_type, (COUNT + 1) * sizeof *array);
+    Pair *root = NULL;
+    CHECK_EQ(goo_gc_root_add_pointer(heap, &root), GOO_OK);
+    goo_gc_push(m, array);
+    for (size_t i = 1; i <= COUNT; i++) {
+        array[i] = pair_new(m, NULL, NULL, i);
+        goo_gc_barrier(m, array);
+    }
+    /* A binary heap of shuffled pairs, with every tenth run of links in address order. */
+    size_t *order = malloc(COUNT * sizeof *order);
+    for (size_t i = 0; i < COUNT; i++) {
+        order[i] = i + 1;
+    }
+    marking_shuffle(order, COUNT - COUNT / 10);
+    for (size_t i = 1; i < COUNT; i++) {
+        Pair *parent = array[order[(i - 1) / 2]];
+        goo_gc_write_pointer(m, parent, i % 2 == 1 ? &parent->first : &parent->second,
+                             array[order[i]]);
+    }
+    root = array[order[0]];
+    goo_gc_pop(m, 1);
+    for (int round = 0; round < 4; round++) {
+        collect(m);
+        CHECK_EQ(goo_gc_get_stats(heap).objects_live, COUNT);
+    }
+    CHECK_EQ(goo_gc_verify(heap, stderr), GOO_OK);
+    root = NULL;
+    collect(m);
+    CHECK_EQ(goo_gc_get_stats(heap).objects_live, 0);
+    free(order);
+    goo_gc_heap_destroy(heap);
+}
+
+GOO_TEST(gc_marking, rings_die_as_a_whole) {
+    GooGcHeap *heap = heap_of("verify");
+    GooGcMutator *m = goo_gc_attach(heap);
+    Pair *ring = NULL;
+    CHECK_EQ(goo_gc_root_add_pointer(heap, &ring), GOO_OK);
+    ring = marking_list(m, 100000, LIST_ASCENDING);
+    Pair *last = ring;
+    while (last->first != NULL) {
+        goo_gc_write_pointer(m, last, &last->second, last); /* and each one to itself */
+        last = last->first;
+    }
+    GOO_GC_SET(m, last, first, ring);
+    collect(m);
+    CHECK_EQ(goo_gc_get_stats(heap).objects_live, 100000);
+    ring = NULL;
+    collect(m);
+    CHECK_EQ(goo_gc_get_stats(heap).objects_live, 0);
+    goo_gc_heap_destroy(heap);
+}
