@@ -16,6 +16,10 @@
  * Compressing goes to a register and then to memory: the form that writes memory directly takes a
  * hundred cycles or more on Zen 4. Stores of partial vectors are used only for the last piece.
  *
+ * Left out, because it measured no better (tests/bench/README.md): storing swept bytes only where
+ * something changes, going around a store when no reference passes, asking tag and address range
+ * as one question.
+ *
  * Threads: any; no state.
  */
 #include "runtime/kernels/kernels.h"
@@ -180,8 +184,8 @@ static inline Avx512Filter avx512_filter(const GooiReferenceFilter *f) {
                           .size = _mm512_set1_epi64((long long)f->size)};
 }
 
-/* Writes the addresses among the `lanes` of eight words that pass; returns how many. A branch around
- * the store when nothing passes would gain only where that can be predicted. */
+/* Writes the addresses among the `lanes` of eight words that pass; returns how many. A branch
+ * around the store when nothing passes would gain only where that can be predicted. */
 static inline size_t avx512_filter_eight(__m512i words, __mmask8 lanes, Avx512Filter f,
                                          uint64_t *out) {
     __m512i address = _mm512_and_si512(words, f.address_mask);

@@ -8,6 +8,8 @@
  * 16-bit numbers, eight bits of the map at a time through gooi_bit_positions, then pairs of edges
  * into holes.
  *
+ * Left out: filter_references. There is no comparison of 64-bit lanes, so word64's stays.
+ *
  * Threads: any; no state.
  */
 #include "runtime/kernels/kernels.h"
