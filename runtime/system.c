@@ -58,7 +58,7 @@ void *gooi_system_alloc(void *ctx, size_t size, size_t alignment, GooAllocOption
         return NULL;
     }
     if ((options & (GOO_ALLOC_GROWABLE | GOO_ALLOC_EXACT)) == GOO_ALLOC_GROWABLE &&
-        size <= SIZE_MAX / 2) {
+        size <= (size_t)PTRDIFF_MAX / 2) {
         int saved_errno = errno;
         void *p = system_obtain(size + size / 4, alignment, zero);
         if (p != NULL) {

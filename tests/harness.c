@@ -8,6 +8,7 @@
 #include "goo/runtime/memory.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 static jmp_buf panic_target;
 static char panic_message[512];
@@ -29,6 +30,10 @@ void goo_test_panic_end(void) {
 
 const char *goo_test_panic_message(void) {
     return panic_message;
+}
+
+bool goo_test_under_valgrind(void) {
+    return getenv("GOO_TEST_VALGRIND") != NULL; /* set by run.py */
 }
 
 void goo_test_check_eq(const char *file, int line, const char *what, uintmax_t actual,

@@ -75,9 +75,10 @@ def read_tap(outcome, text, status):
 def run_test(label, build, test, options):
     outcome = Outcome(label, test["name"])
     command = test["cmd"]
+    environment = dict(os.environ, **SANITIZER_OPTIONS)
     if options.valgrind:
         command = VALGRIND + command
-    environment = dict(os.environ, **SANITIZER_OPTIONS)
+        environment["GOO_TEST_VALGRIND"] = "1"
     environment.update(test.get("env") or {})
     environment.pop("GOO_GC", None)
     began = time.monotonic()

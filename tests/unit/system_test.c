@@ -51,8 +51,8 @@ GOO_TEST(system, realloc_keeps_every_alignment) {
 }
 
 GOO_TEST(system, sizes_beyond_the_machine) {
-    if (GOO_TEST_ADDRESS_SANITIZER) {
-        SKIP("the sanitizer ends the process on such requests");
+    if (GOO_TEST_ADDRESS_SANITIZER || goo_test_under_valgrind()) {
+        SKIP("the checker ends the process on such requests");
     }
     GooAllocator *a = goo_system_allocator_create();
     static const size_t alignments[] = {16, 64, 65536};
