@@ -130,20 +130,28 @@ static int memory_prepare(GooiRequest *request) {
 
 /* --- allocate --- */
 
-/* size bytes with the default alignment and no options: the shortest way. */
-static GOOI_ALWAYS_INLINE void *memory_alloc(GooAllocator *a, size_t size, GooAllocOptions options,
-                                             const char *call) {
+/* `size` bytes with the default alignment: the shortest way. */
+static GOOI_ALWAYS_INLINE void *memory_alloc_at(GooAllocator *a, size_t size,
+                                                GooAllocOptions options, const char *call,
+                                                const char *file, int line) {
     GooiRequest request = {
         .call = call,
         .allocator = memory_allocator(a),
         .size = size,
         .alignment = GOO_DEFAULT_ALIGNMENT,
         .options = options,
+        .file = file,
+        .line = line,
     };
     if (GOOI_UNLIKELY(size - 1 >= GOOI_SIZE_MAX - GOO_DEFAULT_ALIGNMENT)) {
         return size == 0 ? NULL : gooi_policy_refuse(&request, ENOMEM);
     }
     return gooi_memory_obtain(&request);
+}
+
+static GOOI_ALWAYS_INLINE void *memory_alloc(GooAllocator *a, size_t size, GooAllocOptions options,
+                                             const char *call) {
+    return memory_alloc_at(a, size, options, call, NULL, 0);
 }
 
 static void *memory_alloc_full(GooAllocator *a, size_t size, size_t alignment,
@@ -180,6 +188,10 @@ void *goo_memory_alloc_aligned(size_t size, size_t alignment) {
 
 void *goo_memory_alloc_with(GooAllocator *a, size_t size) {
     return memory_alloc(a, size, GOO_ALLOC_DEFAULT, __func__);
+}
+
+void *goo_memory_alloc_at(GooAllocator *a, size_t size, const char *file, int line) {
+    return memory_alloc_at(a, size, GOO_ALLOC_DEFAULT, __func__, file, line);
 }
 
 void *goo_memory_alloc_zeroed_with(GooAllocator *a, size_t size) {
@@ -244,6 +256,14 @@ void goo_memory_free_with(GooAllocator *a, void *ptr, size_t size) {
 
 void goo_memory_free_options(GooAllocator *a, void *ptr, size_t size, size_t alignment) {
     memory_free(a, ptr, size, alignment, __func__);
+}
+
+void goo_memory_free_at(GooAllocator *a, void *ptr, size_t size, const char *file, int line) {
+    bool aligned = (uintptr_t)ptr % GOO_DEFAULT_ALIGNMENT == 0;
+    GOO_REQUIRE(ptr == NULL || (size != 0 && aligned),
+                "%s: %p can't be a block of %zu bytes, freed at %s:%d", __func__, ptr, size,
+                file != NULL ? file : "?", line);
+    memory_free(a, ptr, size, GOO_DEFAULT_ALIGNMENT, __func__);
 }
 
 /* --- realloc and resize --- */

@@ -39,11 +39,12 @@ void *gooi_policy_refuse(const GooiRequest *request, int reason) {
         gooi_stats_failed(a);
     }
     if (policy_must_not_fail(request)) {
-        gooi_panic("%s: %s: %zu bytes aligned to %zu from allocator '%s'%s", request->call,
-                   reason == ENOMEM ? "out of memory" : "request refused",
+        gooi_panic("%s: %s: %zu bytes aligned to %zu from allocator '%s'%s, asked for at %s:%d",
+                   request->call, reason == ENOMEM ? "out of memory" : "request refused",
                    request->size - request->header, request->alignment,
                    a->name != NULL ? a->name : "?",
-                   request->ptr != NULL ? " (realloc; the old block is unchanged)" : "");
+                   request->ptr != NULL ? " (realloc; the old block is unchanged)" : "",
+                   request->file != NULL ? request->file : "?", request->line);
     }
     errno = reason;
     return NULL;

@@ -18,6 +18,8 @@ typedef struct GooiRequest {
     size_t header;         /* bytes of `size` that the caller did not ask for */
     size_t alignment;
     GooAllocOptions options;
+    const char *file; /* where the program asked; NULL: not known */
+    int line;
 } GooiRequest;
 
 /* Tries a request once. NULL: it failed, errno says why, and nothing has changed. */

@@ -129,7 +129,7 @@ def check_rooms():
 def check_opening():
     for path in sources(SOURCE_FOLDERS):
         match = re.match(r"/\*(.*?)\*/", read(path), re.S)
-        if not match or len(match.group(1).split()) < 6:
+        if not match or len(match.group(1).split()) < 3:
             yield f"{path}:1: opens without a comment that says its job"
 
 

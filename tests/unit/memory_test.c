@@ -330,6 +330,22 @@ GOO_TEST(memory, a_free_that_can_not_be_right_panics) {
     goo_memory_free_with(a, p, 32);
 }
 
+GOO_TEST(memory, macros_hand_on_their_place) {
+    Mock mock;
+    GooAllocator *a = mock_init(&mock);
+    char *p = GOO_ALLOC(a, 40);
+    CHECK_EQ(mock.last_size, 40);
+    CHECK_PANICS(GOO_FREE(a, p + 1, 40), "memory_test.c:");
+    CHECK_PANICS(GOO_FREE(a, p, 0), "memory_test.c:");
+    GOO_FREE(a, p, 40);
+    GOO_FREE(a, NULL, 0);
+    CHECK_EQ(mock.live, 0);
+    CHECK_PTR_EQ(GOO_ALLOC(a, 0), NULL);
+    a->strategy = GOO_ALLOC_STRATEGY_PANIC;
+    mock.failures = 1;
+    CHECK_PANICS(GOO_ALLOC(a, 40), "memory_test.c:");
+}
+
 /* --- typed forms --- */
 
 typedef struct Point {

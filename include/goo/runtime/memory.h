@@ -83,6 +83,12 @@ GOO_API void *goo_memory_alloc_zeroed_with(GooAllocator *a, size_t size);
 GOO_API void *goo_memory_realloc_with(GooAllocator *a, void *ptr, size_t old_size, size_t new_size);
 GOO_API void goo_memory_free_with(GooAllocator *a, void *ptr, size_t size);
 
+/* The first and the last of these, with the place in the program that asks, for messages: behind
+ * GOO_ALLOC and GOO_FREE. `file` stays valid as long as the block; NULL: not known. */
+GOO_API void *goo_memory_alloc_at(GooAllocator *a, size_t size, const char *file, int line);
+GOO_API void goo_memory_free_at(GooAllocator *a, void *ptr, size_t size, const char *file,
+                                int line);
+
 /* --- the full forms --- */
 
 /* Allocates with an alignment and options (GOO_ALLOC_*, or'ed). A block with GOO_ALLOC_PAGE is
@@ -171,6 +177,10 @@ GOO_END_DECLS
 /* sizeof(T), and no compilation for a type that the default alignment does not suit. */
 #define GOO_SIZEOF_(T)                                                                             \
     (sizeof(T) + 0 * sizeof(char[GOO_ALIGNOF_(T) <= GOO_DEFAULT_ALIGNMENT ? 1 : -1]))
+
+/* goo_memory_alloc_with and goo_memory_free_with, which know where they were called. */
+#define GOO_ALLOC(a, size) goo_memory_alloc_at((a), (size), __FILE__, __LINE__)
+#define GOO_FREE(a, ptr, size) goo_memory_free_at((a), (ptr), (size), __FILE__, __LINE__)
 
 /* A new T, or n of them; contents indeterminate. A NULL `a` is this thread's allocator. */
 #define GOO_NEW(a, T) ((T *)goo_memory_alloc_with((a), GOO_SIZEOF_(T)))
