@@ -207,6 +207,14 @@ static void alloc_check_allowed(const GooGcMutator *m) {
     GOO_REQUIRE(m->blocking_depth == 0, "goo_gc_alloc: called inside a blocking region");
 }
 
+static GOOI_COLD void *alloc_fail(GooGcMutator *m, size_t size) {
+    m->heap->stats.limit_hits += m->heap->refused;
+    m->heap->refused = false;
+    gooi_notify(m->heap, GOO_GC_EVENT_OUT_OF_MEMORY, size);
+    errno = ENOMEM;
+    return NULL;
+}
+
 /* Every allocation that the fast path could not serve. */
 static void *alloc_slow(GooGcMutator *m, size_t size, unsigned metadata) {
     alloc_check_allowed(m);
@@ -215,17 +223,12 @@ static void *alloc_slow(GooGcMutator *m, size_t size, unsigned metadata) {
         gooi_collect(m->heap, GOO_GC_FULL);
     }
     m->collect_requested = false;
+    m->heap->refused = false;
     void *object = alloc_try(m, size, metadata);
     if (object == NULL && gooi_collect_emergency(m->heap)) {
         object = alloc_try(m, size, metadata);
     }
-    if (object == NULL) {
-        m->heap->stats.limit_hits += m->heap->refused;
-        m->heap->refused = false;
-        gooi_notify(m->heap, GOO_GC_EVENT_OUT_OF_MEMORY, size);
-        errno = ENOMEM;
-    }
-    return object;
+    return object != NULL ? object : alloc_fail(m, size);
 }
 
 /* --- the public calls --- */
@@ -241,9 +244,10 @@ static void *alloc_with_kind(GooGcMutator *m, size_t size, unsigned metadata) {
 static void *alloc_finalizable(GooGcMutator *m, const GooGcType *type, size_t size,
                                unsigned metadata) {
     alloc_check_allowed(m);
-    if (!gooi_finalize_reserve(m->heap)) {
-        errno = ENOMEM;
-        return NULL;
+    m->heap->refused = false;
+    if (!gooi_finalize_reserve(m->heap) &&
+        !(gooi_collect_emergency(m->heap) && gooi_finalize_reserve(m->heap))) {
+        return alloc_fail(m, size);
     }
     void *object = alloc_with_kind(m, size, metadata | GOO_GC_ATTENTION);
     if (object != NULL) {

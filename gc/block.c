@@ -157,26 +157,33 @@ static bool region_take_partial(GooGcHeap *heap, GooiRegion *region, GooiBlock *
     return true;
 }
 
-/* Takes the next block with holes, or makes a new slab. False: memory, address space or the hard
- * limit is exhausted; the region then has no block. */
+/* Takes the next block with holes, or makes a new slab. A clean block that the hard limit refuses is
+ * passed over: blocks behind it may have holes, which are counted already. False: memory, address
+ * space or the hard limit is exhausted; the region then has no block. */
 bool gooi_region_next_block(GooGcHeap *heap, GooiRegion *region) {
+    uint32_t first_refused = UINT32_MAX;
     gooi_region_give_back(heap, region);
     for (;;) {
         for (; gooi_block_at_or_after(heap, &region->next_block); region->next_block++) {
             uintptr_t address = gooi_block_address(heap, region->next_block);
             GooiBlock *block = gooi_block_of(address);
+            bool taken = false;
             if (block->state == GOOI_BLOCK_FREE) {
-                if (!region_take_free(heap, region, block, address)) {
-                    return false; /* and look at this block again next time */
+                taken = region_take_free(heap, region, block, address);
+                if (!taken && first_refused == UINT32_MAX) {
+                    first_refused = region->next_block;
                 }
+            } else if (block->state != GOOI_BLOCK_IN_USE) {
+                taken = region_take_partial(heap, region, block, address);
+            }
+            if (taken) {
                 region->next_block++;
                 return true;
             }
-            if (block->state != GOOI_BLOCK_IN_USE &&
-                region_take_partial(heap, region, block, address)) {
-                region->next_block++;
-                return true;
-            }
+        }
+        if (first_refused != UINT32_MAX) {
+            region->next_block = first_refused; /* to be looked at again next time */
+            return false;
         }
         if (gooi_slab_acquire(heap, 1, GOOI_SLAB_BLOCKS_OF) == NULL) {
             return false;
