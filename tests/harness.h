@@ -126,7 +126,7 @@ void goo_test_check_ptr(const char *file, int line, const char *what, const void
 #define GOO_TEST_ADDRESS_SANITIZER 0
 #endif
 
-/* Whether the program runs under valgrind, which dies of some arguments that malloc just refuses. */
+/* Whether the program runs under valgrind, which dies of arguments that malloc just refuses. */
 bool goo_test_under_valgrind(void);
 
 #endif
