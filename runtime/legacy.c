@@ -49,8 +49,7 @@ static inline uint64_t legacy_key(void) {
 
 static inline uint64_t legacy_hash(const void *base, uint64_t owner, uint64_t size) {
     uint64_t x = legacy_key() ^ (uint64_t)(uintptr_t)base;
-    x = (x ^ (x >> 32)) * UINT64_C(0xd6e8feb86659fd93) + owner;
-    x = (x ^ (x >> 32)) * UINT64_C(0xd6e8feb86659fd93) + size;
+    x += owner * UINT64_C(0x9e3779b97f4a7c15) ^ size * UINT64_C(0xd1342543de82ef95);
     return (x ^ (x >> 32)) * UINT64_C(0xd6e8feb86659fd93) >> 32;
 }
 
@@ -64,7 +63,7 @@ static inline LegacyHeader legacy_header(const void *base, const GooAllocator *o
 
 /* What stands where a freed block's header was. */
 static inline LegacyHeader legacy_freed_header(const void *base) {
-    uint64_t word = legacy_hash(base, 0, 0) * UINT64_C(0x100000001);
+    uint64_t word = legacy_key() ^ (uint64_t)(uintptr_t)base;
     return (LegacyHeader){word, ~word};
 }
 
@@ -136,19 +135,34 @@ static inline void *legacy_finish(LegacyHeader *base, const GooAllocator *owner,
     return base + 1;
 }
 
-static void *legacy_alloc(size_t size, GooAllocOptions options, const char *call) {
+static GOOI_NEVER_INLINE void *legacy_alloc_rest(GooAllocator *owner, size_t size,
+                                                 GooAllocOptions options, bool tried,
+                                                 const char *call) {
     if (size == 0) {
         return NULL;
     }
-    GooAllocator *owner = gooi_current_allocator();
-    GOO_REQUIRE((uintptr_t)owner <= LEGACY_FIELD_MAX, "%s: allocator %p lies above 2^48", call,
-                (void *)owner);
     GooiRequest request = legacy_request(call, owner, size, options);
     if (legacy_too_large(size)) {
         return gooi_policy_refuse(&request, ENOMEM);
     }
-    LegacyHeader *base = gooi_memory_obtain(&request);
+    LegacyHeader *base = gooi_memory_complete(&request, tried);
     return base == NULL ? NULL : legacy_finish(base, owner, size);
+}
+
+static GOOI_ALWAYS_INLINE void *legacy_alloc(size_t size, GooAllocOptions options,
+                                             const char *call) {
+    GooAllocator *owner = gooi_current_allocator();
+    GOO_REQUIRE((uintptr_t)owner <= LEGACY_FIELD_MAX, "%s: allocator %p lies above 2^48", call,
+                (void *)owner);
+    bool tried = false;
+    if (GOOI_LIKELY(size != 0 && !legacy_too_large(size))) {
+        LegacyHeader *base = gooi_memory_fast(owner, size + LEGACY_HEADER_SIZE,
+                                              GOO_DEFAULT_ALIGNMENT, options, &tried);
+        if (GOOI_LIKELY(base != NULL)) {
+            return legacy_finish(base, owner, size);
+        }
+    }
+    return legacy_alloc_rest(owner, size, options, tried, call);
 }
 
 static void legacy_free(void *ptr, const char *call) {

@@ -87,8 +87,8 @@ void *gooi_memory_serve(const GooiRequest *request) {
     return memory_finish(request, memory_attempt(request));
 }
 
-void *gooi_memory_failed(const GooiRequest *request) {
-    return memory_finish(request, NULL);
+void *gooi_memory_complete(const GooiRequest *request, bool tried) {
+    return tried ? memory_finish(request, NULL) : gooi_memory_serve(request);
 }
 
 void gooi_memory_release_watched(GooAllocator *a, void *ptr, size_t size, size_t header,
@@ -130,23 +130,41 @@ static int memory_prepare(GooiRequest *request) {
 
 /* --- allocate --- */
 
-/* `size` bytes with the default alignment: the shortest way. */
-static GOOI_ALWAYS_INLINE void *memory_alloc_at(GooAllocator *a, size_t size,
-                                                GooAllocOptions options, const char *call,
-                                                const char *file, int line) {
+/* What the shortest way leaves: the size may be none at all; else `tried` as in memory.h. */
+static GOOI_NEVER_INLINE void *memory_alloc_rest(GooAllocator *a, size_t size,
+                                                 GooAllocOptions options, bool tried,
+                                                 const char *call, const char *file, int line) {
     GooiRequest request = {
         .call = call,
-        .allocator = memory_allocator(a),
+        .allocator = a,
         .size = size,
         .alignment = GOO_DEFAULT_ALIGNMENT,
         .options = options,
         .file = file,
         .line = line,
     };
-    if (GOOI_UNLIKELY(size - 1 >= GOOI_SIZE_MAX - GOO_DEFAULT_ALIGNMENT)) {
-        return size == 0 ? NULL : gooi_policy_refuse(&request, ENOMEM);
+    if (size == 0) {
+        return NULL;
     }
-    return gooi_memory_obtain(&request);
+    if (gooi_memory_too_large(size, GOO_DEFAULT_ALIGNMENT)) {
+        return gooi_policy_refuse(&request, ENOMEM);
+    }
+    return gooi_memory_complete(&request, tried);
+}
+
+/* `size` bytes with the default alignment: the shortest way. */
+static GOOI_ALWAYS_INLINE void *memory_alloc_at(GooAllocator *a, size_t size,
+                                                GooAllocOptions options, const char *call,
+                                                const char *file, int line) {
+    a = memory_allocator(a);
+    bool tried = false;
+    if (GOOI_LIKELY(size - 1 < GOOI_SIZE_MAX - GOO_DEFAULT_ALIGNMENT)) { /* not 0, not too large */
+        void *p = gooi_memory_fast(a, size, GOO_DEFAULT_ALIGNMENT, options, &tried);
+        if (GOOI_LIKELY(p != NULL)) {
+            return p;
+        }
+    }
+    return memory_alloc_rest(a, size, options, tried, call, file, line);
 }
 
 static GOOI_ALWAYS_INLINE void *memory_alloc(GooAllocator *a, size_t size, GooAllocOptions options,
@@ -170,8 +188,12 @@ static void *memory_alloc_full(GooAllocator *a, size_t size, size_t alignment,
     if (refused != 0) {
         return gooi_policy_refuse(&request, refused);
     }
-    return memory_emulates_pages(&request) ? gooi_memory_serve(&request)
-                                           : gooi_memory_obtain(&request);
+    bool tried = false;
+    void *p = NULL;
+    if (!memory_emulates_pages(&request)) {
+        p = gooi_memory_fast(request.allocator, size, request.alignment, options, &tried);
+    }
+    return p != NULL ? p : gooi_memory_complete(&request, tried);
 }
 
 void *goo_memory_alloc(size_t size) {

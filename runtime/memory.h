@@ -33,26 +33,23 @@ static inline bool gooi_memory_too_large(size_t size, size_t alignment) {
 /* Meets a request, watched or not, with everything that belongs to it. */
 void *gooi_memory_serve(const GooiRequest *request);
 
-/* The first attempt, made without gooi_memory_serve, has failed. */
-GOOI_COLD void *gooi_memory_failed(const GooiRequest *request);
+/* What gooi_memory_fast left to do; `tried`: the first attempt was made, and failed. */
+void *gooi_memory_complete(const GooiRequest *request, bool tried);
 
 /* Gives a block of a watched allocator back. */
 void gooi_memory_release_watched(GooAllocator *a, void *ptr, size_t size, size_t header,
                                  size_t alignment);
 
-/* Allocates a new block: the fast path of every allocation. */
-static GOOI_ALWAYS_INLINE void *gooi_memory_obtain(const GooiRequest *request) {
-    GooAllocator *a = request->allocator;
-    if (GOOI_UNLIKELY(gooi_memory_watched(a))) {
-        return gooi_memory_serve(request);
-    }
-    void *p = a->alloc(a->context, request->size, request->alignment, request->options);
-    if (GOOI_UNLIKELY(p == NULL)) {
-        return gooi_memory_failed(request);
-    }
-    GOO_ASSERT(((uintptr_t)p & (request->alignment - 1)) == 0,
-               "%s: allocator '%s' returned %p, not aligned to %zu", request->call,
-               a->name != NULL ? a->name : "?", p, request->alignment);
+/* The fast path of every allocation: a new block straight from the mechanism, if nothing watches
+ * the allocator. NULL: there is none yet, and *out_tried says whether the mechanism was asked; the
+ * caller then describes the request and lets gooi_memory_complete see to it. */
+static GOOI_ALWAYS_INLINE void *gooi_memory_fast(GooAllocator *a, size_t size, size_t alignment,
+                                                 GooAllocOptions options, bool *out_tried) {
+    *out_tried = GOOI_LIKELY(!gooi_memory_watched(a));
+    void *p = *out_tried ? a->alloc(a->context, size, alignment, options) : NULL;
+    GOO_ASSERT(((uintptr_t)p & (alignment - 1)) == 0,
+               "allocator '%s' returned %p, not aligned to %zu", a->name != NULL ? a->name : "?", p,
+               alignment);
     return p;
 }
 
