@@ -1,8 +1,12 @@
 /* property.c: looking properties up and filling the inline caches.
  *
  * Fields shadow methods; a method found through a shape means that the shape has no such field. A
- * dictionary changes in place and is never cached. What a site remembers hangs on the function that
- * owns the site, which is the one that runs.
+ * site remembers two shapes. Where it sees more, the VM's table of lookups answers, and the site is
+ * left alone: it learns only what had to be searched for. The table is forgotten at each
+ * collection, so a site whose shapes have gone out of use learns anew. A dictionary changes in
+ * place and is never cached.
+ *
+ * What a site remembers hangs on the function that owns the site, which is the one that runs.
  */
 #include "property.h"
 
@@ -31,18 +35,63 @@ static bool property_undefined(Vm *vm, const Site *site) {
     return error_raise(vm, "Undefined property '%s'.", value_as_string(site->constant)->bytes);
 }
 
-/* Where field `index` of the instance lies. */
-static Value *property_field(LoxInstance *instance, uint32_t index) {
-    uint32_t start = shape_overflow_start(instance->shape);
-    return index < start ? &instance->slots[index]
-                         : &instance_overflow(instance)->values[index - start];
-}
-
-static uintptr_t property_location(const LoxShape *shape, uint32_t index) {
+static uintptr_t property_field_location(const LoxShape *shape, uint32_t index) {
     uint32_t start = shape_overflow_start(shape);
     return index < start
                ? (uintptr_t)shape_slot_offset(index) << LOCATION_SHIFT | LOCATION_INLINE
                : (uintptr_t)(index - start) << LOCATION_SHIFT | LOCATION_OVERFLOW;
+}
+
+static unsigned property_tag(uintptr_t location) {
+    return location & LOCATION_TAG_MASK;
+}
+
+static LoxClosure *property_method(uintptr_t location) {
+    return (LoxClosure *)(location - LOCATION_METHOD);
+}
+
+/* What `name` is in instances of `shape`: a field or a method; 0 if nothing. */
+static uintptr_t property_search(LoxShape *shape, const LoxString *name) {
+    int64_t index = shape_find(shape, name);
+    if (index != SHAPE_NOT_FOUND) {
+        return property_field_location(shape, (uint32_t)index);
+    }
+    const LoxClosure *method = class_find_method(shape->klass, name);
+    return method != NULL ? (uintptr_t)method | LOCATION_METHOD : 0;
+}
+
+/* The same, by way of the VM's lookups. *is_new: it had to be searched for and may be cached. */
+static uintptr_t property_locate(Vm *vm, LoxShape *shape, const LoxString *name, bool *is_new) {
+    *is_new = false;
+    if (shape->is_dictionary) {
+        return property_search(shape, name);
+    }
+    size_t hash = ((uintptr_t)shape >> 4) ^ ((uintptr_t)name >> 4);
+    Lookup *lookup = &vm->lookups[hash % VM_LOOKUPS];
+    if (lookup->shape != shape || lookup->name != name) {
+        uintptr_t location = property_search(shape, name);
+        *lookup = (Lookup){.shape = shape, .name = name, .location = location};
+        *is_new = true;
+    }
+    return lookup->location;
+}
+
+static Value property_load(const LoxInstance *instance, uintptr_t location) {
+    uintptr_t place = location >> LOCATION_SHIFT;
+    if (property_tag(location) == LOCATION_INLINE) {
+        return *(const Value *)(const void *)((const char *)instance + place);
+    }
+    return instance_overflow(instance)->values[place];
+}
+
+static void property_store(Vm *vm, LoxInstance *instance, uintptr_t location, Value value) {
+    uintptr_t place = location >> LOCATION_SHIFT;
+    if (property_tag(location) == LOCATION_INLINE) {
+        goo_gc_write(vm->mutator, instance, (char *)instance + place, value);
+    } else {
+        LoxOverflow *overflow = instance_overflow(instance);
+        goo_gc_write(vm->mutator, overflow, &overflow->values[place], value);
+    }
 }
 
 static bool property_bind(Vm *vm, LoxClosure *method) {
@@ -56,9 +105,8 @@ static bool property_bind(Vm *vm, LoxClosure *method) {
     return true;
 }
 
-static void property_cache_field(Vm *vm, Site *site, const LoxShape *shape, uint32_t index) {
-    uintptr_t location = property_location(shape, index);
-    if ((location & LOCATION_TAG_MASK) == LOCATION_OVERFLOW) {
+static void property_cache_get(Vm *vm, Site *site, const LoxShape *shape, uintptr_t location) {
+    if (property_tag(location) != LOCATION_INLINE) {
         property_cache_back(vm, site, shape, location);
         return;
     }
@@ -68,57 +116,32 @@ static void property_cache_field(Vm *vm, Site *site, const LoxShape *shape, uint
     property_cache_front(vm, site, shape, location >> LOCATION_SHIFT);
 }
 
-static bool property_get_uncached(Vm *vm, Site *site, LoxInstance *instance) {
-    LoxString *name = value_as_string(site->constant);
-    LoxShape *shape = instance->shape;
-    int64_t index = shape_find(shape, name);
-    if (index != SHAPE_NOT_FOUND) {
-        vm->sp[-1] = *property_field(instance, (uint32_t)index);
-        if (!shape->is_dictionary) {
-            property_cache_field(vm, site, shape, (uint32_t)index);
-        }
-        return true;
-    }
-    LoxClosure *method = class_find_method(shape->klass, name);
-    if (method == NULL) {
-        return property_undefined(vm, site);
-    }
-    if (!shape->is_dictionary) {
-        property_cache_back(vm, site, shape, (uintptr_t)method | LOCATION_METHOD);
-    }
-    return property_bind(vm, method);
-}
-
 bool property_get(Vm *vm, Site *site) {
     Value receiver = vm->sp[-1];
     if (!value_is_a(receiver, &lox_instance_type)) {
         return error_raise(vm, "Only instances have properties.");
     }
     LoxInstance *instance = value_as_object(receiver);
-    if (instance->shape == site->key1) {
-        uintptr_t location = site->word1;
-        if ((location & LOCATION_TAG_MASK) == LOCATION_OVERFLOW) {
-            vm->sp[-1] = instance_overflow(instance)->values[location >> LOCATION_SHIFT];
-            return true;
+    uintptr_t location = site->word1;
+    if (instance->shape != site->key1) {
+        bool is_new = false;
+        location = property_locate(vm, instance->shape, value_as_string(site->constant), &is_new);
+        if (location == 0) {
+            return property_undefined(vm, site);
         }
-        if ((location & LOCATION_TAG_MASK) == LOCATION_METHOD) {
-            return property_bind(vm, (LoxClosure *)(location - LOCATION_METHOD));
+        if (is_new) {
+            property_cache_get(vm, site, instance->shape, location);
         }
     }
-    return property_get_uncached(vm, site, instance);
+    if (property_tag(location) == LOCATION_METHOD) {
+        return property_bind(vm, property_method(location));
+    }
+    vm->sp[-1] = property_load(instance, location);
+    return true;
 }
 
-/* The field exists: stores into it. */
-static void property_store(Vm *vm, Site *site, LoxInstance *instance, uint32_t index, Value value) {
-    LoxShape *shape = instance->shape;
-    void *owner = index < shape_overflow_start(shape) ? (void *)instance
-                                                      : (void *)instance_overflow(instance);
-    goo_gc_write(vm->mutator, owner, property_field(instance, index), value);
-    if (shape->is_dictionary) {
-        return;
-    }
-    uintptr_t location = property_location(shape, index);
-    if ((location & LOCATION_TAG_MASK) == LOCATION_INLINE) {
+static void property_cache_set(Vm *vm, Site *site, const LoxShape *shape, uintptr_t location) {
+    if (property_tag(location) == LOCATION_INLINE) {
         property_cache_front(vm, site, shape, location >> LOCATION_SHIFT);
     } else {
         property_cache_back(vm, site, shape, location);
@@ -137,24 +160,30 @@ static bool property_add(Vm *vm, Site *site, LoxInstance *instance, Value value)
     return true;
 }
 
+static bool property_set_uncached(Vm *vm, Site *site, LoxInstance *instance, Value value) {
+    bool is_new = false;
+    uintptr_t location =
+        property_locate(vm, instance->shape, value_as_string(site->constant), &is_new);
+    if (location == 0 || property_tag(location) == LOCATION_METHOD) {
+        return property_add(vm, site, instance, value);
+    }
+    property_store(vm, instance, location, value);
+    if (is_new) {
+        property_cache_set(vm, site, instance->shape, location);
+    }
+    return true;
+}
+
 bool property_set(Vm *vm, Site *site) {
     Value receiver = vm->sp[-2], value = vm->sp[-1];
     if (!value_is_a(receiver, &lox_instance_type)) {
         return error_raise(vm, "Only instances have fields.");
     }
     LoxInstance *instance = value_as_object(receiver);
-    if (instance->shape == site->key1 &&
-        (site->word1 & LOCATION_TAG_MASK) == LOCATION_OVERFLOW) {
-        LoxOverflow *overflow = instance_overflow(instance);
-        goo_gc_write(vm->mutator, overflow, &overflow->values[site->word1 >> LOCATION_SHIFT],
-                     value);
-    } else {
-        int64_t index = shape_find(instance->shape, value_as_string(site->constant));
-        if (index != SHAPE_NOT_FOUND) {
-            property_store(vm, site, instance, (uint32_t)index, value);
-        } else if (!property_add(vm, site, instance, value)) {
-            return false;
-        }
+    if (instance->shape == site->key1 && property_tag(site->word1) == LOCATION_OVERFLOW) {
+        property_store(vm, instance, site->word1, value);
+    } else if (!property_set_uncached(vm, site, instance, value)) {
+        return false;
     }
     vm->sp[-2] = value;
     vm->sp--;
@@ -168,23 +197,22 @@ CallOutcome property_invoke(Vm *vm, Site *site, int argument_count, LoxClosure *
         return CALL_FAILED;
     }
     LoxInstance *instance = value_as_object(receiver);
-    LoxShape *shape = instance->shape;
-    LoxString *name = value_as_string(site->constant);
-    int64_t index = shape_find(shape, name);
-    if (index != SHAPE_NOT_FOUND) {
-        vm->sp[-1 - argument_count] = *property_field(instance, (uint32_t)index);
-        return call_value(vm, argument_count, closure);
-    }
-    LoxClosure *method = class_find_method(shape->klass, name);
-    if (method == NULL) {
+    bool is_new = false;
+    uintptr_t location =
+        property_locate(vm, instance->shape, value_as_string(site->constant), &is_new);
+    if (location == 0) {
         property_undefined(vm, site);
         return CALL_FAILED;
     }
-    if (!shape->is_dictionary) {
-        property_cache_back(vm, site, site->key0, site->word0);
-        property_cache_front(vm, site, shape, (uintptr_t)method);
+    if (property_tag(location) != LOCATION_METHOD) {
+        vm->sp[-1 - argument_count] = property_load(instance, location);
+        return call_value(vm, argument_count, closure);
     }
-    *closure = method;
+    *closure = property_method(location);
+    if (is_new) {
+        property_cache_back(vm, site, site->key0, site->word0);
+        property_cache_front(vm, site, instance->shape, (uintptr_t)*closure);
+    }
     return CALL_ENTER;
 }
 

@@ -3,11 +3,12 @@
  * Each looks the name up, does what the instruction does to the stack, and leaves in the site what
  * will answer the next time. Each returns false after raising a runtime error.
  *
- * A location in word1 is tagged in its two lowest bits, so that it tells itself from a shape:
- *     shape address            set: the shape after an addition
+ * A location says in its two lowest bits what it is. In a site's word1 it so tells itself from the
+ * address of a shape:
  *     offset << 2 | INLINE     the field is at this byte offset in the instance
  *     index << 2 | OVERFLOW    the field is in the overflow object
- *     closure | METHOD         get: there is no such field but this method
+ *     closure | METHOD         there is no such field but this method
+ *     shape address            set only: the shape after the addition of the field
  */
 #ifndef LOX_PROPERTY_H
 #define LOX_PROPERTY_H

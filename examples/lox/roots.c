@@ -3,8 +3,11 @@
  * The stack up to sp, the closures of the frames, the open upvalues (closed ones hang on their
  * closures), the globals, the strings that the VM keeps, and the functions being compiled.
  *
- * A script can rely on every slot below sp: each push happens after the value is complete.
+ * The lookups keep nothing alive: what they refer to may die now and its memory be reused, so they
+ * are forgotten.
  */
+#include <string.h>
+
 #include "compiler.h"
 #include "vm.h"
 
@@ -36,6 +39,7 @@ static void roots_trace_compiler(GooGcVisitor *visitor, Compiler *compiler) {
 
 void roots_trace(GooGcVisitor *visitor, void *user) {
     Vm *vm = user;
+    memset(vm->lookups, 0, sizeof vm->lookups);
     roots_trace_running(visitor, vm);
     roots_trace_globals(visitor, vm);
     goo_gc_visit_pointer(visitor, &vm->init_name);

@@ -24,7 +24,8 @@ enum {
     VM_FRAMES_MAX = 64,
     VM_FRAME_SLOTS = 256,
     VM_STACK_RESERVE = 4096, /* for functions that need more */
-    VM_STACK_SIZE = VM_FRAMES_MAX * VM_FRAME_SLOTS + VM_STACK_RESERVE
+    VM_STACK_SIZE = VM_FRAMES_MAX * VM_FRAME_SLOTS + VM_STACK_RESERVE,
+    VM_LOOKUPS = 256
 };
 
 typedef struct CallFrame {
@@ -40,6 +41,13 @@ typedef struct Global {
     LoxString *name;
     struct Global *next;
 } Global;
+
+/* What a name is in instances of a shape, for sites that see more shapes than they can remember. */
+typedef struct Lookup {
+    const LoxShape *shape;
+    const LoxString *name;
+    uintptr_t location; /* property.h */
+} Lookup;
 
 typedef struct Compiler Compiler;
 
@@ -60,6 +68,7 @@ struct Vm {
     Value *stack;
     CallFrame frames[VM_FRAMES_MAX];
     LoxString *characters[256]; /* strings of one byte, made on demand */
+    Lookup lookups[VM_LOOKUPS]; /* not traced: forgotten at each collection */
 };
 
 typedef enum InterpretResult {
