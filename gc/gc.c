@@ -39,9 +39,6 @@ static void collect_settle(GooGcHeap *heap) {
     gooi_finalize_dead(heap);
     heap->live_bytes = gooi_large_sweep(heap) + gooi_sweep_count_live(heap);
     gooi_sweep_begin(heap);
-    if (heap->options.poison) {
-        gooi_sweep_finish(heap);
-    }
 }
 
 static void collect_cycle(GooGcHeap *heap) {
@@ -55,7 +52,11 @@ static void collect_cycle(GooGcHeap *heap) {
     collect_settle(heap);
     gooi_notify(heap, GOO_GC_EVENT_MARKED, heap->live_bytes);
     gooi_pace_update(heap);
-    gooi_notify(heap, GOO_GC_EVENT_RESIZED, gooi_accounted(heap) + heap->headroom);
+    gooi_notify(heap, GOO_GC_EVENT_RESIZED,
+                heap->live_bytes + heap->external_at_cycle + heap->headroom);
+    if (heap->options.poison) {
+        gooi_sweep_finish(heap);
+    }
     heap->stats.collections_full++;
     gooi_histogram_add(&heap->pauses, gooi_platform_time_ns() - start);
     gooi_notify(heap, GOO_GC_EVENT_PAUSE_END, 0);

@@ -96,7 +96,7 @@ static bool space_reserve(GooGcHeap *heap, size_t reserve) {
 bool gooi_space_init(GooGcHeap *heap) {
     size_t reserve = space_choose_reserve(heap);
     if (gooi_align_up_overflows(reserve, GOOI_SLAB_SIZE, &reserve)) {
-        return false;
+        reserve = SIZE_MAX - GOOI_SLAB_MASK; /* nobody has that much: half is tried, and so on */
     }
     while (!space_reserve(heap, reserve)) {
         if (reserve <= GOOI_RESERVE_MIN) {

@@ -37,7 +37,8 @@ size_t gooi_sweep_block(GooGcHeap *heap, uintptr_t address, uint64_t *occupied) 
     block->has_holes = count < GOOI_BLOCK_GRANULES;
     GOO_ASSERT(heap->unswept_count > 0, "gc: a block swept twice, at %p", (void *)address);
     if (--heap->unswept_count == 0) {
-        gooi_notify(heap, GOO_GC_EVENT_SWEPT, heap->used_bytes - heap->live_bytes);
+        gooi_notify(heap, GOO_GC_EVENT_SWEPT,
+                    heap->used_bytes - heap->live_bytes - heap->since_bytes);
     }
     return count;
 }
