@@ -116,7 +116,9 @@ void goo_gc_enable(GooGcHeap *heap) {
 }
 
 size_t goo_gc_release(GooGcHeap *heap) {
-    return heap->collecting ? 0 : gooi_sweep_release_empty(heap) + gooi_large_release_empty(heap);
+    return heap->collecting ? 0
+                            : gooi_sweep_release_empty(heap) + gooi_large_release_empty(heap) +
+                                  gooi_mark_stack_release(heap);
 }
 
 GooStatus goo_gc_set_limits(GooGcHeap *heap, size_t soft_bytes, size_t hard_bytes) {
@@ -153,7 +155,7 @@ static bool create_init(GooGcHeap *heap) {
     if (!gooi_space_init(heap)) {
         return false;
     }
-    size_t sides = sizeof *heap + 2 * offsetof(GooiRegion, holes);
+    size_t sides = sizeof *heap + 2 * offsetof(GooiRegion, holes) + GOOI_MARK_STACK_MIN;
     if (!gooi_space_account(heap, 0, sides)) {
         gooi_space_deinit(heap);
         return false;

@@ -30,6 +30,10 @@
 #undef goo_gc_write_pointer
 #undef goo_gc_safepoint
 
+/* What the mark stack commits first. It is counted from the heap's beginning, so that a collection
+ * at the hard limit has it; what it grows by is counted then. */
+#define GOOI_MARK_STACK_MIN ((size_t)64 << 10)
+
 #define GOOI_HEAP_MAGIC UINT64_C(0x70616548206f6f47) /* "Goo Heap" */
 
 /* --- space --- */
@@ -191,9 +195,9 @@ struct GooGcHeap {
     bool overflowed;          /* the mark stack dropped something */
     bool refused;             /* the last request failed for the hard limit */
     uint32_t disable_depth;
-    size_t stack_limit_bytes;   /* 0; tests keep the mark stack from growing beyond it */
     uintptr_t *mark_stack;
-    size_t mark_stack_committed, mark_stack_reserved; /* bytes */
+    size_t mark_stack_committed;
+    size_t mark_stack_reserved; /* bytes; tests make it less */
 
     /* pace.c, pressure.c */
     size_t live_bytes;        /* found by the last collection */
@@ -302,6 +306,7 @@ void gooi_alloc_hide_span(GooGcMutator *m); /* the next allocation asks whether 
 /* mark.c */
 void gooi_visitor_init(GooGcVisitor *v, GooGcHeap *heap);
 void gooi_mark_drain(GooGcVisitor *v);
+size_t gooi_mark_stack_release(GooGcHeap *heap); /* to its least; the bytes given back */
 void gooi_mark_conservative(GooGcVisitor *v, const void *low, const void *high);
 
 /* roots.c */

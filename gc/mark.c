@@ -29,7 +29,6 @@
 #define GOOI_SAMPLES 32
 #define GOOI_NEAR ((uintptr_t)1 << 14)
 #define GOOI_CACHED_HEAP ((size_t)2 << 20) /* below this a heap's misses are cheap */
-#define GOOI_STACK_FIRST_COMMIT ((size_t)64 << 10)
 
 void gooi_visitor_init(GooGcVisitor *v, GooGcHeap *heap) {
     const GooGcValueEncoding *e = &heap->options.encoding;
@@ -42,23 +41,46 @@ void gooi_visitor_init(GooGcVisitor *v, GooGcHeap *heap) {
     v->end = v->stack + heap->mark_stack_committed / sizeof *v->stack;
 }
 
-/* Commits twice as much of the stack's reservation, as far as the limit for tests allows. */
+/* What is beyond the least is counted; at the hard limit the stack stays as it is. */
+static bool mark_stack_account(GooGcHeap *heap, size_t bytes) {
+    bool refused = heap->refused;
+    bool granted = gooi_space_account(heap, 0, bytes);
+    heap->refused = refused; /* no request of the program's */
+    return granted;
+}
+
+/* Commits twice as much of the stack's reservation. */
 bool gooi_mark_stack_grow(GooGcVisitor *v) {
     GooGcHeap *heap = v->heap;
     size_t old = heap->mark_stack_committed;
-    size_t next = old == 0 ? GOOI_STACK_FIRST_COMMIT : old * 2;
+    size_t next = old == 0 ? GOOI_MARK_STACK_MIN : old * 2;
     if (next > heap->mark_stack_reserved) {
         next = heap->mark_stack_reserved;
     }
-    if (next <= old || (heap->stack_limit_bytes != 0 && old >= heap->stack_limit_bytes)) {
+    size_t counted = old == 0 || next <= old ? 0 : next - old;
+    if (next <= old || !mark_stack_account(heap, counted)) {
         return false;
     }
     if (!gooi_platform_commit((char *)heap->mark_stack + old, next - old)) {
+        gooi_space_unaccount(heap, 0, counted);
         return false;
     }
     heap->mark_stack_committed = next;
     v->end = v->stack + next / sizeof *v->stack;
     return true;
+}
+
+size_t gooi_mark_stack_release(GooGcHeap *heap) {
+    if (heap->mark_stack_committed <= GOOI_MARK_STACK_MIN) {
+        return 0;
+    }
+    size_t bytes = heap->mark_stack_committed - GOOI_MARK_STACK_MIN;
+    if (!gooi_platform_decommit((char *)heap->mark_stack + GOOI_MARK_STACK_MIN, bytes)) {
+        return 0;
+    }
+    heap->mark_stack_committed = GOOI_MARK_STACK_MIN;
+    gooi_space_unaccount(heap, 0, bytes);
+    return bytes;
 }
 
 /* --- dropped work --- */

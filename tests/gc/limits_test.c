@@ -322,7 +322,7 @@ GOO_TEST(gc_limits, hard_limit_below_a_heap) {
     errno = 0;
     CHECK_PTR_EQ(goo_gc_heap_create(&options), NULL);
     CHECK_EQ(errno, ENOMEM);
-    options = options_of("hard=64K");
+    options = options_of("hard=128K");
     GooGcHeap *heap = goo_gc_heap_create(&options);
     CHECK(heap != NULL);
     CHECK_PTR_EQ(goo_gc_alloc_leaf(goo_gc_attach(heap), 16), NULL);

@@ -248,6 +248,69 @@ GOO_TEST(gc_marking, scattered_graph) {
     goo_gc_heap_destroy(heap);
 }
 
+enum { MARKING_FAN = 400000 };
+
+static void marking_visit_each(void *object, GooGcVisitor *v) {
+    void **words = object;
+    for (size_t i = 1; i <= MARKING_FAN; i++) {
+        goo_gc_visit_pointer(v, &words[i]);
+    }
+}
+
+static const GooGcType marking_fan_type = {.name = "fan",
+                                           .size = (MARKING_FAN + 1) * sizeof(void *),
+                                           .layout = GOO_GC_LAYOUT_TRACE,
+                                           .trace = marking_visit_each};
+
+/* An object whose callback pushes its children one by one, as no range can be deferred. */
+static GooGcHeap *marking_fan(GooGcMutator **out_m) {
+    GooGcHeap *heap = heap_of("initial=256M");
+    GooGcMutator *m = goo_gc_attach(heap);
+    void **fan = goo_gc_alloc(m, &marking_fan_type, 0);
+    CHECK(fan != NULL);
+    goo_gc_push(m, fan);
+    for (size_t i = 1; i <= MARKING_FAN; i++) {
+        goo_gc_write_pointer(m, fan, &fan[i], pair_new(m, NULL, NULL, i));
+    }
+    *out_m = m;
+    return heap;
+}
+
+/* The stack's memory is metadata like any: it counts, and is given back. */
+GOO_TEST(gc_marking, stack_memory_is_counted) {
+    GooGcMutator *m;
+    GooGcHeap *heap = marking_fan(&m);
+    size_t before = goo_gc_get_stats(heap).metadata_bytes;
+    collect(m);
+    size_t grown = goo_gc_get_stats(heap).metadata_bytes - before;
+    CHECK(grown >= (MARKING_FAN - 10000) * sizeof(void *));
+    CHECK_EQ(grown, heap->mark_stack_committed - GOOI_MARK_STACK_MIN);
+    CHECK(goo_gc_release(heap) >= grown);
+    CHECK_EQ(goo_gc_get_stats(heap).metadata_bytes, before);
+    collect(m);
+    CHECK_EQ(goo_gc_get_stats(heap).objects_live, MARKING_FAN + 1);
+    goo_gc_heap_destroy(heap);
+}
+
+/* SPACE-2: marking at the hard limit does with the stack that it has. */
+GOO_TEST(gc_marking, stack_stays_below_the_hard_limit) {
+    GooGcMutator *m;
+    GooGcHeap *heap = marking_fan(&m);
+    GooGcStats s = goo_gc_get_stats(heap);
+    size_t hard = s.heap_bytes + s.metadata_bytes + 100000;
+    CHECK_EQ(goo_gc_set_limits(heap, 0, hard), GOO_OK);
+    for (int round = 0; round < 3; round++) {
+        CHECK_PTR_EQ(goo_gc_alloc_leaf(m, 1 << 20), NULL);
+        s = goo_gc_get_stats(heap);
+        CHECK(s.peak_bytes <= hard);
+        CHECK_EQ(s.objects_live, MARKING_FAN + 1);
+        CHECK_EQ(s.limit_hits, round + 1);
+    }
+    CHECK_EQ(heap->mark_stack_committed, GOOI_MARK_STACK_MIN);
+    CHECK_EQ(goo_gc_verify(heap, stderr), GOO_OK);
+    goo_gc_heap_destroy(heap);
+}
+
 GOO_TEST(gc_marking, rings_die_as_a_whole) {
     GooGcHeap *heap = heap_of("verify");
     GooGcMutator *m = goo_gc_attach(heap);
