@@ -1,10 +1,10 @@
 /* property.c: looking properties up and filling the inline caches.
  *
  * Fields shadow methods; a method found through a shape means that the shape has no such field. A
- * site remembers two shapes. Where it sees more, the VM's table of lookups answers, and the site is
- * left alone: it learns only what had to be searched for. The table is forgotten at each
- * collection, so a site whose shapes have gone out of use learns anew. A dictionary changes in
- * place and is never cached.
+ * site remembers two shapes. Where it sees more, the VM's table of lookups answers, and most of the
+ * time the site is left alone: it learns what had to be searched for, and every eighth answer of
+ * the table, so that sites with many shapes don't change all the time, and one whose shapes have
+ * gone out of use soon knows the new ones. A dictionary changes in place and is never cached.
  *
  * What a site remembers hangs on the function that owns the site, which is the one that runs.
  */
@@ -13,6 +13,8 @@
 #include "class.h"
 #include "error.h"
 #include "goo/gc/inline.h"
+
+enum { PROPERTY_LEARN_INTERVAL = 8 };
 
 static void property_cached(Vm *vm) {
     goo_gc_barrier(vm->mutator, vm->frame->closure->function);
@@ -60,18 +62,19 @@ static uintptr_t property_search(LoxShape *shape, const LoxString *name) {
     return method != NULL ? (uintptr_t)method | LOCATION_METHOD : 0;
 }
 
-/* The same, by way of the VM's lookups. *is_new: it had to be searched for and may be cached. */
-static uintptr_t property_locate(Vm *vm, LoxShape *shape, const LoxString *name, bool *is_new) {
-    *is_new = false;
+/* The same, by way of the VM's lookups. *learn: the site should remember it. */
+static uintptr_t property_locate(Vm *vm, LoxShape *shape, const LoxString *name, bool *learn) {
+    *learn = false;
     if (shape->is_dictionary) {
         return property_search(shape, name);
     }
     size_t hash = ((uintptr_t)shape >> 4) ^ ((uintptr_t)name >> 4);
     Lookup *lookup = &vm->lookups[hash % VM_LOOKUPS];
+    *learn = ++vm->lookup_count % PROPERTY_LEARN_INTERVAL == 0;
     if (lookup->shape != shape || lookup->name != name) {
         uintptr_t location = property_search(shape, name);
         *lookup = (Lookup){.shape = shape, .name = name, .location = location};
-        *is_new = true;
+        *learn = true;
     }
     return lookup->location;
 }
@@ -124,12 +127,12 @@ bool property_get(Vm *vm, Site *site) {
     LoxInstance *instance = value_as_object(receiver);
     uintptr_t location = site->word1;
     if (instance->shape != site->key1) {
-        bool is_new = false;
-        location = property_locate(vm, instance->shape, value_as_string(site->constant), &is_new);
+        bool learn = false;
+        location = property_locate(vm, instance->shape, value_as_string(site->constant), &learn);
         if (location == 0) {
             return property_undefined(vm, site);
         }
-        if (is_new) {
+        if (learn) {
             property_cache_get(vm, site, instance->shape, location);
         }
     }
@@ -161,14 +164,14 @@ static bool property_add(Vm *vm, Site *site, LoxInstance *instance, Value value)
 }
 
 static bool property_set_uncached(Vm *vm, Site *site, LoxInstance *instance, Value value) {
-    bool is_new = false;
+    bool learn = false;
     uintptr_t location =
-        property_locate(vm, instance->shape, value_as_string(site->constant), &is_new);
+        property_locate(vm, instance->shape, value_as_string(site->constant), &learn);
     if (location == 0 || property_tag(location) == LOCATION_METHOD) {
         return property_add(vm, site, instance, value);
     }
     property_store(vm, instance, location, value);
-    if (is_new) {
+    if (learn) {
         property_cache_set(vm, site, instance->shape, location);
     }
     return true;
@@ -197,9 +200,9 @@ CallOutcome property_invoke(Vm *vm, Site *site, int argument_count, LoxClosure *
         return CALL_FAILED;
     }
     LoxInstance *instance = value_as_object(receiver);
-    bool is_new = false;
+    bool learn = false;
     uintptr_t location =
-        property_locate(vm, instance->shape, value_as_string(site->constant), &is_new);
+        property_locate(vm, instance->shape, value_as_string(site->constant), &learn);
     if (location == 0) {
         property_undefined(vm, site);
         return CALL_FAILED;
@@ -209,7 +212,7 @@ CallOutcome property_invoke(Vm *vm, Site *site, int argument_count, LoxClosure *
         return call_value(vm, argument_count, closure);
     }
     *closure = property_method(location);
-    if (is_new) {
+    if (learn) {
         property_cache_back(vm, site, site->key0, site->word0);
         property_cache_front(vm, site, instance->shape, (uintptr_t)*closure);
     }

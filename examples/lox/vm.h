@@ -68,6 +68,7 @@ struct Vm {
     Value *stack;
     CallFrame frames[VM_FRAMES_MAX];
     LoxString *characters[256]; /* strings of one byte, made on demand */
+    unsigned lookup_count;
     Lookup lookups[VM_LOOKUPS]; /* not traced: forgotten at each collection */
 };
 
