@@ -106,7 +106,8 @@ def run(binary, program):
         output.seek(0)
         text = output.read().decode("utf-8", "replace")
     if status != 0:
-        raise Failure("%s %s: exit status %d" % (binary, program, os.waitstatus_to_exitcode(status)))
+        raise Failure("%s %s: exit status %d"
+                      % (binary, program, os.waitstatus_to_exitcode(status)))
     return {"seconds": usage.ru_utime + usage.ru_stime, "peak_kib": peak, "exact_peak": traced,
             "output": text}
 

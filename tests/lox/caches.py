@@ -37,8 +37,9 @@ def wrong_callee_sources():
                   "use(%s);\n" % value)
         yield "callee_is_%s" % kind, source, runtime_error(
             "Can only call functions and classes.", "[line 3] in use()", "[line 5] in script")
-    for kind, value, arity in (("function", "f", 2), ("class", "C", 1), ("bound_method", "C(1).m", 3),
-                               ("plain_class", "P", 0)):
+    arities = (("function", "f", 2), ("class", "C", 1), ("bound_method", "C(1).m", 3),
+               ("plain_class", "P", 0))
+    for kind, value, arity in arities:
         source = ("class P {}\nclass C { init(a) {} m(a, b, c) {} }\nfun f(a, b) {}\n"
                   "fun ok(a, b, c, d) {}\nfun use(c) { return c(1, 2, 3, 4); }\n"
                   "for (var i = 0; i < 10; i = i + 1) use(ok);\nuse(%s);\n" % value)

@@ -29,7 +29,8 @@ def has(stream, *patterns):
     """A check that `stream` ("out" or "err") contains each pattern."""
     def check(result):
         text = getattr(result, stream)
-        return ["%s has no /%s/:\n# %s" % ("std" + stream, pattern, text[:2000].replace("\n", "\n# "))
+        shown = text[:2000].replace("\n", "\n# ")
+        return ["std%s has no /%s/:\n# %s" % (stream, pattern, shown)
                 for pattern in patterns if not re.search(pattern, text, re.MULTILINE)]
     return check
 
@@ -151,7 +152,8 @@ def repl_cases(scratch):
                   "> 3\n1\n> \n")
     yield session("names_stay", (
         "var a = 1;\nfun f(x) { return a + x; }\nclass C { m() { return f(10); } }\n"
-        "class D < C { m() { return super.m() + 100; } }\nprint D().m();\na = 5;\nprint D().m();\n"),
+        "class D < C { m() { return super.m() + 100; } }\nprint D().m();\na = 5;\n"
+        "print D().m();\n"),
                   "> > > > > 111\n> > 115\n> \n")
     yield session("closures_stay", (
         "fun make() { var n = 0; fun f() { n = n + 1; return n; } return f; }\nvar f = make();\n"
@@ -220,7 +222,8 @@ HOARDERS = {
                "  n.d = 4; n.e = 5; n.f = 6; n.g = 7; n.h = 8; n.i = 9; n.j = 10; head = n;\n}\n"),
     "classes": ("var head;\nprint 1;\nfun make(next) { class A { m() {} n() { return next; } }\n"
                 "  class B < A { m() {} }\n  return B; }\nwhile (true) head = make(head);\n"),
-    "in_initializer": ("class T { init(d) { this.pad = \"x\"; this.a = T; this.b = keep(this); } }\n"
+    "in_initializer": ("class T { init(d) { this.pad = \"x\"; this.a = T; this.b = keep(this); }"
+                       " }\n"
                        "var all; class L {}\nfun keep(t) { var l = L(); l.t = t; l.next = all;"
                        " all = l; return l; }\nprint 1;\nwhile (true) T(0);\n"),
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs changed programs on two Lox implementations and shows where they differ.
 
-    differential.py LOX_BINARY ORACLE_BINARY [--count N] [--seed N] [--gc TEXT] [--keep DIR] [PATH...]
+    differential.py LOX_BINARY ORACLE_BINARY [--count N] [--seed N] [--gc TEXT] [PATH...]
 
 Each program is one or two of the conformance scripts (those that need nothing of ours) with a few
 words dropped, doubled, exchanged or replaced. Most no longer make sense: what counts is that both
@@ -28,7 +28,8 @@ SPARE_WORDS = ("and class else false fun for if nil or print return super this t
                "a.b f() this.x super.m() = 1; {} return; print a; -1 nil; (1)").split(" ")
 OPERATORS = "+ - * / < > <= >= == != and or".split(" ")
 VALUES = "nil true false 0 1 2.5 \"s\"".split(" ")
-KEYWORDS = set("and class else false for fun if nil or print return super this true var while".split())
+KEYWORDS = set("and class else false for fun if nil or print return super this true var "
+               "while".split())
 # Names that only our runtime knows: the other one would find them undefined.
 NATIVES = set("readFile len charAt substring ord chr parseNumber toString List append get set pop "
               "insert remove".split())

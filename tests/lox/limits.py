@@ -85,7 +85,8 @@ def argument_sources():
     yield "arguments_over", "fun f() {}\nf(%s);\n" % over, compile_error(2, "nil", message)
     yield "arguments_of_method_over", "var o;\no.m(%s);\n" % over, compile_error(2, "nil", message)
     yield "arguments_of_super_over", \
-        "class A {}\nclass B < A { m() { super.m(%s); } }\n" % over, compile_error(2, "nil", message)
+        "class A {}\nclass B < A { m() { super.m(%s); } }\n" % over, \
+        compile_error(2, "nil", message)
     yield "arguments_full", "fun f(a) {}\nf(%s);\n" % repeat("nil", ARGUMENTS, ","), \
         runtime_error("Expected 1 arguments but got 255.", "[line 2] in script")
 
