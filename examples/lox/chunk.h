@@ -50,7 +50,7 @@ typedef struct LoxFunction {
     uint32_t site_count, site_capacity;
     uint32_t line_count, line_capacity;
     int arity;
-    int call_arity;     /* arity, or FUNCTION_CALL_SLOWLY: its frame could overrun the stack */
+    int call_arity; /* arity, or FUNCTION_CALL_SLOWLY: its frame could overrun the stack */
     int upvalue_count;
     uint32_t max_stack; /* values that a frame can hold, callee and arguments included */
     Vm *vm;

@@ -5,7 +5,7 @@
  * itself where the compiler has labels as values, else through one switch.
  *
  * What the paths rely on:
- * - Numbers are tested by their result. Anything but a number is a NaN to the processor (LOX-2), so
+ * - Numbers are tested by their result. Anything but a number is a NaN to the processor (LOX-2):
  *   an arithmetic result that is not a NaN, and a comparison that is not unordered, had two numbers
  *   as operands. The rest goes to the slow path, which looks at the tags.
  * - A property or method is found by comparing word 1 of the receiver with the site's shape (LOX-6).
@@ -18,7 +18,9 @@
 #include "property.h"
 
 #if defined(__GNUC__) || defined(__clang__)
+#ifndef LOX_COMPUTED_GOTO
 #define LOX_COMPUTED_GOTO 1
+#endif
 #pragma GCC diagnostic ignored "-Wpedantic"
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
@@ -44,8 +46,8 @@ const GooGcType lox_instance_type = {.name = "instance",
 const GooGcType lox_closure_type = {.name = "closure",
                                     .size = sizeof(LoxClosure),
                                     .layout = GOO_GC_LAYOUT_ARRAY,
-                                    .flags = GOO_GC_TYPE_BITMAP_POINTERS |
-                                             GOO_GC_TYPE_ARRAY_POINTERS,
+                                    .flags =
+                                        GOO_GC_TYPE_BITMAP_POINTERS | GOO_GC_TYPE_ARRAY_POINTERS,
                                     .bitmap = interpreter_word_1,
                                     .bitmap_words = 1,
                                     .array_offset = offsetof(LoxClosure, upvalues)};
@@ -97,9 +99,8 @@ static void interpreter_close(Vm *vm, const Value *last) {
 static bool interpreter_fill_closure(Vm *vm, LoxClosure *closure, const uint8_t *ip) {
     for (int i = 0; i < closure->function->upvalue_count; i++) {
         uint8_t is_local = ip[2 * i], index = ip[2 * i + 1];
-        LoxUpvalue *upvalue = is_local != 0
-                                  ? interpreter_capture(vm, vm->frame->slots + index)
-                                  : vm->frame->closure->upvalues[index];
+        LoxUpvalue *upvalue = is_local != 0 ? interpreter_capture(vm, vm->frame->slots + index)
+                                            : vm->frame->closure->upvalues[index];
         if (upvalue == NULL) {
             return error_out_of_memory(vm);
         }
@@ -192,6 +193,8 @@ InterpretResult interpreter_run(Vm *vm) {
 #define NEXT() goto next
 next:
     switch (*ip++) {
+    default: /* the compiler emits nothing else */
+        return INTERPRET_RUNTIME_ERROR;
 #endif
 
     CASE(CONSTANT) : {
@@ -365,7 +368,7 @@ next:
         NEXT();
     }
 #define ARITHMETIC(operator)                                                                       \
-    {                                                                                              \
+    do {                                                                                           \
         double result = value_as_number(sp[-2]) operator value_as_number(sp[-1]);                  \
         if (UNLIKELY(result != result)) {                                                          \
             SYNC();                                                                                \
@@ -374,10 +377,16 @@ next:
         sp--;                                                                                      \
         sp[-1] = value_from_number(result);                                                        \
         NEXT();                                                                                    \
+    } while (0)
+    CASE(SUBTRACT) : {
+        ARITHMETIC(-);
     }
-    CASE(SUBTRACT) : ARITHMETIC(-)
-    CASE(MULTIPLY) : ARITHMETIC(*)
-    CASE(DIVIDE) : ARITHMETIC(/)
+    CASE(MULTIPLY) : {
+        ARITHMETIC(*);
+    }
+    CASE(DIVIDE) : {
+        ARITHMETIC(/);
+    }
 #undef ARITHMETIC
 
     CASE(NOT) : {
@@ -620,8 +629,6 @@ enter : {
     }
 
 #if !LOX_COMPUTED_GOTO
-    default:
-        return INTERPRET_RUNTIME_ERROR;
-    }
+}
 #endif
 }

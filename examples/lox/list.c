@@ -143,8 +143,7 @@ static bool list_native_insert(Vm *vm, int count, Value *args, Value *result) {
     if (list->count == list->capacity && !list_reserve(list)) {
         return error_out_of_memory(vm);
     }
-    memmove(&list->items[index + 1], &list->items[index],
-            (list->count - index) * sizeof(Value));
+    memmove(&list->items[index + 1], &list->items[index], (list->count - index) * sizeof(Value));
     list->items[index] = args[2];
     list->count++;
     goo_gc_barrier(vm->mutator, list);
@@ -160,8 +159,7 @@ static bool list_native_remove(Vm *vm, int count, Value *args, Value *result) {
     }
     *result = list->items[index];
     list->count--;
-    memmove(&list->items[index], &list->items[index + 1],
-            (list->count - index) * sizeof(Value));
+    memmove(&list->items[index], &list->items[index + 1], (list->count - index) * sizeof(Value));
     goo_gc_barrier(vm->mutator, list);
     list_shrink(list);
     return true;

@@ -1,4 +1,4 @@
-/* natives.c: the native functions for time, files, text and conversion. Lists have theirs in list.c.
+/* natives.c: the native functions for time, files, text and conversion. Those of lists: list.c.
  *
  *     clock()                  processor time in seconds
  *     readFile(path)           the file's bytes as a string
@@ -201,8 +201,7 @@ bool natives_add(Vm *vm, const char *name, NativeFn function, int arity) {
 bool natives_define(Vm *vm) {
     return natives_add(vm, "clock", native_clock, NATIVE_ANY_ARITY) &&
            natives_add(vm, "readFile", native_read_file, 1) &&
-           natives_add(vm, "len", native_len, 1) &&
-           natives_add(vm, "charAt", native_char_at, 2) &&
+           natives_add(vm, "len", native_len, 1) && natives_add(vm, "charAt", native_char_at, 2) &&
            natives_add(vm, "substring", native_substring, 3) &&
            natives_add(vm, "ord", native_ord, 1) && natives_add(vm, "chr", native_chr, 1) &&
            natives_add(vm, "parseNumber", native_parse_number, 1) &&

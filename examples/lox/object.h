@@ -18,7 +18,7 @@
  *        is ever a shape's address or NULL: it is a length and hash with the top bit set, another
  *        kind of object, a receiver with its tag, or memory outside the heap. So one comparison of
  *        word 1 with a cached shape tests both "is it an instance" and "is it laid out like that".
- * LOX-7  An object that owns explicit memory has a finalizer that frees it, and keeps its VM for it.
+ * LOX-7  An object that owns explicit memory has a finalizer to free it, and keeps its VM for that.
  */
 #ifndef LOX_OBJECT_H
 #define LOX_OBJECT_H
@@ -97,9 +97,9 @@ typedef struct LoxList {
     uint32_t count, capacity;
 } LoxList;
 
-extern const GooGcType lox_closure_type, lox_upvalue_type, lox_bound_method_type,
-    lox_instance_type, lox_native_type, lox_function_type, lox_class_type, lox_shape_type,
-    lox_overflow_type, lox_list_type;
+extern const GooGcType lox_closure_type, lox_upvalue_type, lox_bound_method_type, lox_instance_type,
+    lox_native_type, lox_function_type, lox_class_type, lox_shape_type, lox_overflow_type,
+    lox_list_type;
 
 static inline bool value_is_a(Value value, const GooGcType *type) {
     return value_is_object(value) && ((LoxObject *)value_as_object(value))->type == type;

@@ -76,8 +76,7 @@ typedef enum OpcodeOperands {
 typedef enum Opcode {
 #define OPCODE_ENUM(name, operands, effect) OP_##name,
 #define OPCODE_FUSED_ENUM(name, first) OP_##name,
-    LOX_OPCODES(OPCODE_ENUM)
-    LOX_FUSED_OPCODES(OPCODE_FUSED_ENUM)
+    LOX_OPCODES(OPCODE_ENUM) LOX_FUSED_OPCODES(OPCODE_FUSED_ENUM)
 #undef OPCODE_ENUM
 #undef OPCODE_FUSED_ENUM
         OPCODE_COUNT

@@ -25,7 +25,8 @@ const char options_help[] =
     "  --help             this text\n"
     "  --                 what follows is no option\n"
     "\n"
-    "Exit status: 0, 64 bad usage, 65 error in the script's text, 70 runtime error, 74 file error.\n";
+    "Exit status: 0, 64 bad usage, 65 error in the script's text, 70 runtime error, 74 file "
+    "error.\n";
 
 static OptionsAction options_bad(const char *problem, const char *what) {
     fprintf(stderr, "lox: %s: %s\nTry 'lox --help'.\n", problem, what);

@@ -39,9 +39,8 @@ static bool property_undefined(Vm *vm, const Site *site) {
 
 static uintptr_t property_field_location(const LoxShape *shape, uint32_t index) {
     uint32_t start = shape_overflow_start(shape);
-    return index < start
-               ? (uintptr_t)shape_slot_offset(index) << LOCATION_SHIFT | LOCATION_INLINE
-               : (uintptr_t)(index - start) << LOCATION_SHIFT | LOCATION_OVERFLOW;
+    return index < start ? (uintptr_t)shape_slot_offset(index) << LOCATION_SHIFT | LOCATION_INLINE
+                         : (uintptr_t)(index - start) << LOCATION_SHIFT | LOCATION_OVERFLOW;
 }
 
 static unsigned property_tag(uintptr_t location) {

@@ -15,12 +15,10 @@ typedef struct ScannerKeyword {
 } ScannerKeyword;
 
 static const ScannerKeyword scanner_keywords[] = {
-    {"and", TOKEN_AND},     {"class", TOKEN_CLASS}, {"else", TOKEN_ELSE},
-    {"false", TOKEN_FALSE}, {"for", TOKEN_FOR},     {"fun", TOKEN_FUN},
-    {"if", TOKEN_IF},       {"nil", TOKEN_NIL},     {"or", TOKEN_OR},
-    {"print", TOKEN_PRINT}, {"return", TOKEN_RETURN}, {"super", TOKEN_SUPER},
-    {"this", TOKEN_THIS},   {"true", TOKEN_TRUE},   {"var", TOKEN_VAR},
-    {"while", TOKEN_WHILE}};
+    {"and", TOKEN_AND},   {"class", TOKEN_CLASS}, {"else", TOKEN_ELSE},     {"false", TOKEN_FALSE},
+    {"for", TOKEN_FOR},   {"fun", TOKEN_FUN},     {"if", TOKEN_IF},         {"nil", TOKEN_NIL},
+    {"or", TOKEN_OR},     {"print", TOKEN_PRINT}, {"return", TOKEN_RETURN}, {"super", TOKEN_SUPER},
+    {"this", TOKEN_THIS}, {"true", TOKEN_TRUE},   {"var", TOKEN_VAR},       {"while", TOKEN_WHILE}};
 
 void scanner_init(Scanner *scanner, const char *source) {
     *scanner = (Scanner){.start = source, .current = source, .line = 1};
@@ -128,23 +126,40 @@ static Token scanner_maybe_equal(Scanner *scanner, TokenKind with, TokenKind wit
 
 static Token scanner_punctuation(Scanner *scanner, char c) {
     switch (c) {
-    case '(': return scanner_token(scanner, TOKEN_LEFT_PAREN);
-    case ')': return scanner_token(scanner, TOKEN_RIGHT_PAREN);
-    case '{': return scanner_token(scanner, TOKEN_LEFT_BRACE);
-    case '}': return scanner_token(scanner, TOKEN_RIGHT_BRACE);
-    case ';': return scanner_token(scanner, TOKEN_SEMICOLON);
-    case ',': return scanner_token(scanner, TOKEN_COMMA);
-    case '.': return scanner_token(scanner, TOKEN_DOT);
-    case '-': return scanner_token(scanner, TOKEN_MINUS);
-    case '+': return scanner_token(scanner, TOKEN_PLUS);
-    case '/': return scanner_token(scanner, TOKEN_SLASH);
-    case '*': return scanner_token(scanner, TOKEN_STAR);
-    case '!': return scanner_maybe_equal(scanner, TOKEN_BANG_EQUAL, TOKEN_BANG);
-    case '=': return scanner_maybe_equal(scanner, TOKEN_EQUAL_EQUAL, TOKEN_EQUAL);
-    case '<': return scanner_maybe_equal(scanner, TOKEN_LESS_EQUAL, TOKEN_LESS);
-    case '>': return scanner_maybe_equal(scanner, TOKEN_GREATER_EQUAL, TOKEN_GREATER);
-    case '"': return scanner_string(scanner);
-    default: return scanner_error(scanner, "Unexpected character.");
+    case '(':
+        return scanner_token(scanner, TOKEN_LEFT_PAREN);
+    case ')':
+        return scanner_token(scanner, TOKEN_RIGHT_PAREN);
+    case '{':
+        return scanner_token(scanner, TOKEN_LEFT_BRACE);
+    case '}':
+        return scanner_token(scanner, TOKEN_RIGHT_BRACE);
+    case ';':
+        return scanner_token(scanner, TOKEN_SEMICOLON);
+    case ',':
+        return scanner_token(scanner, TOKEN_COMMA);
+    case '.':
+        return scanner_token(scanner, TOKEN_DOT);
+    case '-':
+        return scanner_token(scanner, TOKEN_MINUS);
+    case '+':
+        return scanner_token(scanner, TOKEN_PLUS);
+    case '/':
+        return scanner_token(scanner, TOKEN_SLASH);
+    case '*':
+        return scanner_token(scanner, TOKEN_STAR);
+    case '!':
+        return scanner_maybe_equal(scanner, TOKEN_BANG_EQUAL, TOKEN_BANG);
+    case '=':
+        return scanner_maybe_equal(scanner, TOKEN_EQUAL_EQUAL, TOKEN_EQUAL);
+    case '<':
+        return scanner_maybe_equal(scanner, TOKEN_LESS_EQUAL, TOKEN_LESS);
+    case '>':
+        return scanner_maybe_equal(scanner, TOKEN_GREATER_EQUAL, TOKEN_GREATER);
+    case '"':
+        return scanner_string(scanner);
+    default:
+        return scanner_error(scanner, "Unexpected character.");
     }
 }
 

@@ -134,8 +134,8 @@ LoxShape *shape_add(LoxShape *shape, LoxString *name) {
     if (child != NULL) {
         return child;
     }
-    bool leave = shape->field_count >= SHAPE_DEPTH_MAX ||
-                 shape->klass->shape_count >= SHAPE_CLASS_MAX;
+    bool leave =
+        shape->field_count >= SHAPE_DEPTH_MAX || shape->klass->shape_count >= SHAPE_CLASS_MAX;
     return leave ? shape_new_dictionary(shape, name) : shape_new_child(shape, name);
 }
 

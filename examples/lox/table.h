@@ -4,7 +4,7 @@
  * there are no tombstones. Keys are compared by identity, their hash is in the string. All zero is
  * an empty table that owns nothing.
  *
- * Who owns a table traces it: table_trace visits the keys, and the values where they are Lox values.
+ * Who owns a table traces it: table_trace visits the keys, and the values where those are Lox ones.
  */
 #ifndef LOX_TABLE_H
 #define LOX_TABLE_H

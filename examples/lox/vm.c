@@ -110,10 +110,8 @@ static bool vm_enter_script(Vm *vm, LoxFunction *function) {
     }
     *vm->sp++ = value_from_object(closure);
     vm->frame = vm->frames;
-    *vm->frame = (CallFrame){.ip = function->code,
-                             .slots = vm->stack,
-                             .closure = closure,
-                             .sites = function->sites};
+    *vm->frame = (CallFrame){
+        .ip = function->code, .slots = vm->stack, .closure = closure, .sites = function->sites};
     return true;
 }
 

@@ -53,7 +53,7 @@ typedef struct Compiler Compiler;
 
 struct Vm {
     Value *sp;
-    CallFrame *frame; /* NULL: no code is running */
+    CallFrame *frame;          /* NULL: no code is running */
     LoxUpvalue *open_upvalues; /* highest slot first */
     GooGcMutator *mutator;
     GooGcHeap *heap;
