@@ -2,12 +2,14 @@
  *
  *   shape    GC-3  metadata is a sequence of (start … end) extents and gaps, block by block
  *            BLOCK-2  a free block's metadata is zero · ALLOC-1  what will be handed out is zero
+ *   tables   FIN-1  of finalizable objects · SPACE-2  of bytes in use
  *   trace    every reference, from the roots on, leads to the start of a living object (GC-6), and
  *            right after marking to a marked one (GC-1)
  *   count    GC-5  right after marking, reached objects are exactly the marked ones, and their
  *            sizes add up to live_bytes
  *
- * The trace is its own: a bitmap, a plain stack, and loops that show each reference to an observer.
+ * The trace relies on the shape, so it is left out where that is broken.
+ * It is its own: a bitmap, a plain stack, and loops that show each reference to an observer.
  * It shares no code with marking but the way from an address to its metadata.
  */
 #include <stdarg.h>
@@ -32,6 +34,7 @@ typedef struct Verify {
     uintptr_t *stack;
     size_t stack_count, stack_capacity;
     size_t reached_bytes, reached_objects;
+    size_t used_bytes, attentions; /* as found in the slabs */
     uintptr_t holder; /* whose references are being looked at; 0: a root's */
 } Verify;
 
@@ -57,6 +60,7 @@ static void verify_start(Verify *v, uintptr_t at, uint8_t byte) {
         verify_fault(v, "GC-3: object %p has colour %u, which is neither young nor current",
                      (void *)at, colour);
     }
+    v->attentions += (byte & GOO_GC_ATTENTION) != 0;
 }
 
 /* One granule's byte; returns whether an object is open after it. */
@@ -78,6 +82,7 @@ static bool verify_granule(Verify *v, uintptr_t at, uint8_t byte, bool open) {
 
 static void verify_block(Verify *v, uintptr_t block) {
     const uint8_t *table = gooi_metadata_of(block);
+    v->used_bytes += gooi_block_of(block)->clean ? 0 : GOOI_BLOCK_SIZE;
     if (gooi_block_of(block)->state == GOOI_BLOCK_FREE) {
         if (!gooi_kernels->is_zero(table, GOOI_BLOCK_GRANULES)) {
             verify_fault(v, "BLOCK-2: the free block %p has metadata", (void *)block);
@@ -97,7 +102,14 @@ static void verify_block(Verify *v, uintptr_t block) {
     }
 }
 
+static void verify_huge(Verify *v, GooiSlab *slab) {
+    uintptr_t object = (uintptr_t)slab + GOOI_TABLE_SIZE;
+    verify_start(v, object, *gooi_metadata_of(object));
+    v->used_bytes += gooi_align_up((size_t)slab->run_size[GOOI_FIRST_PAGE], GOOI_PAGE_SIZE);
+}
+
 static void verify_large_slab(Verify *v, GooiSlab *slab) {
+    v->used_bytes += (slab->pages_touched - GOOI_FIRST_PAGE) << GOOI_PAGE_LOG2;
     for (size_t p = GOOI_FIRST_PAGE; p < GOOI_SLAB_PAGES; p++) {
         uintptr_t object = (uintptr_t)slab + (p << GOOI_PAGE_LOG2);
         uint8_t byte = *gooi_metadata_of(object);
@@ -126,11 +138,37 @@ static void verify_shape(Verify *v) {
         verify_block(v, gooi_block_address(heap, i));
     }
     for (uint32_t s = 0; s < heap->slab_count; s++) {
+        GooiSlab *slab = (GooiSlab *)gooi_slab_address(heap, s);
         if (heap->slabs[s].kind == GOOI_SLAB_LARGE) {
-            verify_large_slab(v, (GooiSlab *)gooi_slab_address(heap, s));
+            verify_large_slab(v, slab);
+        } else if (heap->slabs[s].kind == GOOI_SLAB_HUGE) {
+            verify_huge(v, slab);
         }
     }
     verify_span(v);
+}
+
+/* --- tables --- */
+
+static void verify_tables(Verify *v) {
+    const GooGcHeap *heap = v->heap;
+    const uintptr_t *finalizable = heap->finalizables.items;
+    for (size_t i = 0; i < heap->finalizables.count; i++) {
+        uintptr_t object = finalizable[i];
+        if (gooi_object_base_of(heap, object) != object ||
+            (*gooi_metadata_of(object) & GOO_GC_ATTENTION) == 0) {
+            verify_fault(v, "FIN-1: %p in the table of finalizable objects is none",
+                         (void *)object);
+        }
+    }
+    if (v->attentions != heap->finalizables.count) {
+        verify_fault(v, "FIN-1: %zu objects are finalizable, %zu in the table", v->attentions,
+                     heap->finalizables.count);
+    }
+    if (v->used_bytes != heap->used_bytes) {
+        verify_fault(v, "SPACE-2: %zu bytes are in use, %zu counted", v->used_bytes,
+                     heap->used_bytes);
+    }
 }
 
 /* --- trace --- */
@@ -299,8 +337,11 @@ GooStatus gooi_verify(GooGcHeap *heap, bool after_marking, FILE *report, char *f
     gooi_alloc_hide_span(&heap->mutator);
     gooi_sweep_finish(heap);
     verify_shape(&v);
-    verify_trace(&v);
-    verify_count(&v);
+    if (v.faults == 0) {
+        verify_tables(&v);
+        verify_trace(&v);
+        verify_count(&v);
+    }
     heap->collecting = false;
     gooi_platform_release(v.reached, v.reached_size);
     if (v.stack != NULL) {
