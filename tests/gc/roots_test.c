@@ -367,7 +367,7 @@ GOO_TEST(gc_roots, detached_mutators_keep_nothing) {
 /* A panic leaves the heap in the midst of something: it is given up, and not forgotten, so that leak
  * checkers do not call it lost. */
 static GooGcMutator *roots_misused;
-static GooGcMutator *roots_given_up[3];
+static GooGcMutator *volatile roots_given_up[3];
 
 static void roots_allocate_in_finalize(void *object, void *user) {
     (void)object;

@@ -244,14 +244,15 @@ static void verify_trace_sometimes(void *object, GooGcVisitor *v) {
     }
 }
 
-static GooGcHeap *verify_given_up; /* its panic left it in the midst of something */
+static GooGcHeap *volatile verify_given_up; /* its panic left it in the midst of something */
 
 GOO_TEST(gc_verify, option_panics) {
     static const GooGcType type = {.name = "forgetful",
                                    .size = sizeof(Pair),
                                    .layout = GOO_GC_LAYOUT_TRACE,
                                    .trace = verify_trace_sometimes};
-    GooGcHeap *heap = verify_given_up = heap_of("verify");
+    GooGcHeap *heap = heap_of("verify");
+    verify_given_up = heap;
     GooGcMutator *m = goo_gc_attach(heap);
     Pair *object = goo_gc_alloc(m, &type, 0);
     goo_gc_push(m, object);
