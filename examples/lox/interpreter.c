@@ -8,7 +8,8 @@
  * - Numbers are tested by their result. Anything but a number is a NaN to the processor (LOX-2):
  *   an arithmetic result that is not a NaN, and a comparison that is not unordered, had two numbers
  *   as operands. The rest goes to the slow path, which looks at the tags.
- * - A property or method is found by comparing word 1 of the receiver with the site's shape (LOX-6).
+ * - A property or method is found by comparing word 1 of the receiver with the shape in the site
+ *   (LOX-6).
  * - SYNC before anything that can collect, raise an error or look at the stack (LOX-9).
  */
 #include "class.h"
