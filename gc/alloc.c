@@ -2,7 +2,7 @@
  * when there is no more.
  *
  *   span empty ─▶ collection due? ─▶ more of this hole ─▶ next hole ─▶ next block ─▶ new slab
- *                                                                        └▶ collect, try again ─▶ NULL
+ *                                                        NULL ◀─ collect, try again ◀─┘
  *
  * A span is the piece of a hole that the mutator may bump through: at most GOOI_SPAN_MAX bytes, so
  * that zeroing it ahead stays in the first-level cache, and so that the fast path never makes an

@@ -157,9 +157,9 @@ static bool region_take_partial(GooGcHeap *heap, GooiRegion *region, GooiBlock *
     return true;
 }
 
-/* Takes the next block with holes, or makes a new slab. A clean block that the hard limit refuses is
- * passed over: blocks behind it may have holes, which are counted already. False: memory, address
- * space or the hard limit is exhausted; the region then has no block. */
+/* Takes the next block with holes, or makes a new slab. A clean block that the hard limit refuses
+ * is passed over: blocks behind it may have holes, which are counted already. False: memory,
+ * address space or the hard limit is exhausted; the region then has no block. */
 bool gooi_region_next_block(GooGcHeap *heap, GooiRegion *region) {
     uint32_t first_refused = UINT32_MAX;
     gooi_region_give_back(heap, region);

@@ -1,8 +1,8 @@
 /* The collection cycle, and a heap's beginning and end.
  *
- * collect_cycle reads as the algorithm: finish the last sweep, take the mutator's memory back, rotate
- * the mark colour, mark from the roots, settle what is weak, finalize the dead, leave the sweep to the
- * allocator. Invariants GC-1 … GC-7 stand in gc/README.md; goo_gc_verify proves them.
+ * collect_cycle reads as the algorithm: finish the last sweep, take the mutator's memory back,
+ * rotate the mark colour, mark from the roots, settle what is weak, finalize the dead, leave the
+ * sweep to the allocator. Invariants GC-1 … GC-7 stand in gc/README.md; goo_gc_verify proves them.
  *
  * Threads: the mutator's only; the world is stopped because there is one mutator.
  */

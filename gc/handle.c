@@ -2,7 +2,7 @@
  *
  *   bits = generation << 32 | index + 1        0 is no handle
  *
- * A freed entry's generation goes up, so that an old handle finds nothing; free entries form a list.
+ * A freed entry's generation goes up, so that an old handle finds nothing. Free ones form a list.
  */
 #include <errno.h>
 

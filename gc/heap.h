@@ -55,7 +55,7 @@ enum { GOOI_BLOCK_FREE, GOOI_BLOCK_UNSWEPT, GOOI_BLOCK_SWEPT, GOOI_BLOCK_IN_USE 
 typedef struct GooiBlock {
     uint8_t state;
     bool clean;
-    bool dropped;   /* the mark stack dropped an object of this block: trace its marked ones again */
+    bool dropped; /* the mark stack dropped an object of this block: trace its marked ones again */
     bool has_holes; /* SWEPT: given back with holes that a region can still use */
 } GooiBlock;
 
@@ -67,7 +67,7 @@ typedef struct GooiSlab {
     /* of slabs of large objects: */
     bool dropped;
     uint32_t pages_used;
-    uint32_t pages_touched;                  /* pages from here on are clean: zero, and not counted */
+    uint32_t pages_touched; /* pages from here on are clean: zero, and not counted */
     uint64_t page_map[GOOI_SLAB_PAGES / 64]; /* set: used */
     uint16_t run_first[GOOI_SLAB_PAGES];     /* of a used page: the first page of its run */
     uint64_t run_size[GOOI_SLAB_PAGES];      /* of a run's first page: the object's bytes, else 0 */
@@ -126,7 +126,7 @@ struct GooGcVisitor {
     size_t size;
     GooGcValueEncoding encoding; /* with plain pointers written as an address mask of all ones */
     uint8_t colour;              /* what marking sets */
-    bool scattered;              /* objects are popped far from each other: prefetch through a ring */
+    bool scattered; /* objects are popped far from each other: prefetch through a ring */
     uintptr_t *stack, *top, *end; /* entries below top; end: as far as it is committed */
     bool backwards;              /* references lie ahead of their objects: visit the last one first,
                                     so that the first is popped first and addresses ascend */

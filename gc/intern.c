@@ -4,8 +4,8 @@
  *
  * 8 bytes an entry keep a table of a million strings in 16 MiB, and let a lookup decide on the hash
  * before it touches an object. The home of an entry is its hash masked to the capacity; collisions
- * go to the next free place. Between mark and sweep the entries of dead objects are dropped, and the
- * rest is put back in order without further memory.
+ * go to the next free place. Between mark and sweep the entries of dead objects are dropped, and
+ * the rest is put back in order without further memory.
  *
  * INTERN-1  every entry is reachable from its home without an empty place in between.
  * INTERN-2  count is the number of entries; at most 3/4 of capacity.
@@ -67,7 +67,8 @@ static void *intern_lookup(const GooGcInternTable *t, const void *bytes, size_t 
     }
     size_t mask = t->capacity - 1;
     for (size_t i = hash & mask; t->entries[i].granule != 0; i = (i + 1) & mask) {
-        if (t->entries[i].hash == (uint32_t)hash && intern_equals(t, t->entries[i], bytes, length)) {
+        if (t->entries[i].hash == (uint32_t)hash &&
+            intern_equals(t, t->entries[i], bytes, length)) {
             return intern_object(t, t->entries[i]);
         }
     }

@@ -2,9 +2,9 @@
  *
  * A slab of large objects holds many runs; their sizes and the way from any page to its run's first
  * page stand in the slab's header. An object that does not fit one slab takes several neighbouring
- * ones (HUGE): it starts behind the first one's table and runs on through slabs that have none, whose
- * entries in the directory lead back to the first. The object's metadata byte is where every object's
- * is, so that marking need not ask what it has before it.
+ * ones (HUGE): it starts behind the first one's table and runs on through slabs that have none,
+ * whose entries in the directory lead back to the first. The object's metadata byte is where every
+ * object's is, so that marking need not ask what it has before it.
  *
  * LARGE-1  run_size is non-zero for a run's first page only; run_first leads every used page there.
  * LARGE-2  pages from pages_touched on read zero; pages before it may hold anything when free.
@@ -31,7 +31,8 @@ static bool large_page_is_used(const GooiSlab *slab, size_t page) {
 static void large_set_used(GooiSlab *slab, size_t first, size_t pages, bool used) {
     for (size_t p = first; p < first + pages; p++) {
         uint64_t bit = (uint64_t)1 << (p % 64);
-        slab->page_map[p / 64] = used ? slab->page_map[p / 64] | bit : slab->page_map[p / 64] & ~bit;
+        slab->page_map[p / 64] =
+            used ? slab->page_map[p / 64] | bit : slab->page_map[p / 64] & ~bit;
         slab->run_first[p] = used ? (uint16_t)first : 0;
     }
     slab->pages_used = (uint32_t)(used ? slab->pages_used + pages : slab->pages_used - pages);
@@ -193,16 +194,17 @@ static size_t large_sweep_huge(GooGcHeap *heap, GooiSlab *slab) {
     size_t size = (size_t)slab->run_size[GOOI_FIRST_PAGE];
     if (large_is_dead(heap, object)) {
         gooi_space_unaccount(heap, large_pages_of(size) << GOOI_PAGE_LOG2, 0);
-        uint32_t count = (uint32_t)((size + GOOI_TABLE_SIZE + GOOI_SLAB_SIZE - 1) >> GOOI_SLAB_LOG2);
+        uint32_t count =
+            (uint32_t)((size + GOOI_TABLE_SIZE + GOOI_SLAB_SIZE - 1) >> GOOI_SLAB_LOG2);
         gooi_slab_release(heap, slab->index, count);
         return 0;
     }
     return size;
 }
 
-/* Frees the large objects that marking did not reach, and returns the bytes of the others. One empty
- * slab is kept, so that a program whose only large object comes and goes does not fault its pages in
- * again each time. */
+/* Frees the large objects that marking did not reach, and returns the bytes of the others. One
+ * empty slab is kept, so that a program whose only large object comes and goes does not fault its
+ * pages in again each time. */
 size_t gooi_large_sweep(GooGcHeap *heap) {
     bool one_kept = false;
     size_t live = 0;

@@ -1,10 +1,10 @@
 /* Tracing ranges of slots, and the calls that trace callbacks make. Single objects are traced by
  * gc/trace.h, inline in the marking loops.
  *
- * Ranges above GOOI_RANGE_STEP words are cut: the rest goes back on the mark stack, so that an array
- * of ten million slots does not push ten million entries. Longer pieces are filtered by a vector
- * kernel into a small buffer of addresses first; nothing but references then reaches the marking
- * code.
+ * Ranges above GOOI_RANGE_STEP words are cut: the rest goes back on the mark stack, so that an
+ * array of ten million slots does not push ten million entries. Longer pieces are filtered by a
+ * vector kernel into a small buffer of addresses first; nothing but references then reaches the
+ * marking code.
  *
  * Each public visit call either marks, or shows the reference to an observer (verify.c).
  */

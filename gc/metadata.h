@@ -5,7 +5,7 @@
  * an address finds its byte with mask, shift and add. The table takes the slab's first four blocks,
  * and the 16 KiB of it that would describe the table itself hold the slab's header instead.
  *
- *   slab   | header 16 KiB | metadata of blocks 4 … 63, 4 KiB each | block 4 | block 5 | … | block 63 |
+ *   slab   | header 16 KiB | metadata of blocks 4 … 63, 4 KiB each | block 4 | … | block 63 |
  *
  * The byte:   7 attention | 6 logged | 5 4 kind | 3 end | 2 1 0 colour
  *   colour    of an object's first granule only: 0 none, 1 young (made since the last collection
@@ -16,8 +16,8 @@
  *             marking knows without touching them
  *   attention the object is in the table of finalizable objects
  *
- * A large object (gc/large.c) has its byte at its first granule, with end set there; its size stands
- * in the slab's header.
+ * A large object (gc/large.c) has its byte at its first granule, with end set there; its size
+ * stands in the slab's header.
  */
 #ifndef GOO_GC_METADATA_H
 #define GOO_GC_METADATA_H

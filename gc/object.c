@@ -1,8 +1,8 @@
 /* From an address to its object, and from an object to its size, read off the metadata alone.
  *
  * An interior address belongs to the nearest start at or before it, if no end lies between; else to
- * nothing. Dead objects of blocks that have not been swept yet do not count: their colour is not the
- * current one, and nothing young can be in such a block (BLOCK-1).
+ * nothing. Dead objects of blocks that have not been swept yet do not count: their colour is not
+ * the current one, and nothing young can be in such a block (BLOCK-1).
  *
  * Threads: the mutator's, or the collector while it is stopped.
  */

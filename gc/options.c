@@ -95,7 +95,13 @@ static bool options_parse_sizing(const char *text, GooGcSizing *out_sizing) {
 
 /* --- words --- */
 
-typedef enum OptionKind { OPTION_SIZE, OPTION_COUNT, OPTION_FLAG, OPTION_FACTOR, OPTION_SIZING } OptionKind;
+typedef enum OptionKind {
+    OPTION_SIZE,
+    OPTION_COUNT,
+    OPTION_FLAG,
+    OPTION_FACTOR,
+    OPTION_SIZING
+} OptionKind;
 
 typedef struct Option {
     const char *name;

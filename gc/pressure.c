@@ -112,7 +112,8 @@ static void pressure_release(GooAllocator *a, size_t bytes) {
 static GooGcHeap *pressure_nth_heap(const GooAllocator *a, size_t n) {
     GooGcHeap *found = NULL;
     pressure_lock();
-    for (GooiAttachment *item = gooi_attachments; item != NULL && found == NULL; item = item->next) {
+    for (GooiAttachment *item = gooi_attachments; item != NULL && found == NULL;
+         item = item->next) {
         if (item->allocator == a && pressure_is_mutator(item->heap) && n-- == 0) {
             found = item->heap;
         }
@@ -237,7 +238,8 @@ GooStatus goo_gc_adjust_external(GooGcHeap *heap, ptrdiff_t bytes) {
     }
     size_t more = (size_t)bytes;
     if (!pressure_count(heap, more) &&
-        !(pressure_is_mutator(heap) && gooi_collect_emergency(heap) && pressure_count(heap, more))) {
+        !(pressure_is_mutator(heap) && gooi_collect_emergency(heap) &&
+          pressure_count(heap, more))) {
         heap->stats.limit_hits++;
         heap->refused = false;
         return GOO_ERR_LIMIT;

@@ -5,8 +5,8 @@
  *
  * The directory says of each slab what it is, so that an address is looked up without touching a
  * slab. Small heaps live in 4 KiB pages; once a heap has outgrown GOOI_HUGE_PAGES_FROM slabs, new
- * slabs are advised for huge pages: fresh memory is then about ten times cheaper (PEERS: 161 against
- * 1,567 ns per 4 KiB).
+ * slabs are advised for huge pages: fresh memory is then about ten times cheaper (PEERS: 161
+ * against 1,567 ns per 4 KiB).
  *
  * SPACE-1  slabs [0, slab_count) are committed; a free slab among them reads zero.
  * SPACE-2  used_bytes counts blocks and pages that were written since they were last clean, and
@@ -25,7 +25,7 @@
 
 #define GOOI_RESERVE_MIN ((size_t)64 << 20)
 #define GOOI_RESERVE_MANY ((size_t)8 << 30)  /* when a process has many heaps */
-#define GOOI_RESERVE_MAX ((size_t)48 << 30) /* so that 32 bits number a heap's granules (intern.c) */
+#define GOOI_RESERVE_MAX ((size_t)48 << 30) /* 32 bits number a heap's granules (intern.c) */
 #define GOOI_HEAPS_MANY 256
 #define GOOI_HUGE_PAGES_FROM 1 /* slabs that stay with small pages */
 
@@ -135,7 +135,7 @@ void gooi_space_unaccount(GooGcHeap *heap, size_t used, size_t metadata) {
     heap->metadata_bytes -= metadata;
 }
 
-/* The first of `count` neighbouring free slabs, committed ones first; slab_limit if there are none. */
+/* The first of `count` neighbouring free slabs, committed ones first; slab_limit if none are. */
 static uint32_t space_find_free(const GooGcHeap *heap, uint32_t count) {
     uint32_t run = 0;
     for (uint32_t i = 0; i < heap->slab_limit; i++) {

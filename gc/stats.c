@@ -1,7 +1,7 @@
 /* What a heap tells about itself: statistics, and events to its listener.
  *
- * Counters are kept where things happen; here they are put together. What the mutator's present span
- * has given out is counted when somebody asks.
+ * Counters are kept where things happen; here they are put together. What the mutator's present
+ * span has given out is counted when somebody asks.
  */
 #include "gc/heap.h"
 #include "runtime/platform/platform.h"

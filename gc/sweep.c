@@ -43,8 +43,8 @@ size_t gooi_sweep_block(GooGcHeap *heap, uintptr_t address, uint64_t *occupied) 
     return count;
 }
 
-/* What marked objects in blocks occupy, in bytes: read off the tables of all blocks at once, which is
- * far cheaper than adding up sizes while marking (0.1 ns an object against about 2). */
+/* What marked objects in blocks occupy, in bytes: read off the tables of all blocks at once, which
+ * is far cheaper than adding up sizes while marking (0.1 ns an object against about 2). */
 size_t gooi_sweep_count_live(GooGcHeap *heap) {
     uint64_t occupied[GOOI_BLOCK_MAP_WORDS];
     size_t granules = 0;

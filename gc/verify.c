@@ -226,7 +226,8 @@ static void verify_reference(void *ctx, const void *slot, uintptr_t target) {
     verify_stack_push(v, target);
 }
 
-static void verify_trace_words(GooGcVisitor *visitor, uintptr_t low, uintptr_t high, bool pointers) {
+static void verify_trace_words(GooGcVisitor *visitor, uintptr_t low, uintptr_t high,
+                               bool pointers) {
     for (uintptr_t word = low; word + 8 <= high; word += 8) {
         if (pointers) {
             goo_gc_visit_pointer(visitor, (void *)word);

@@ -16,7 +16,7 @@
  *         .bitmap = cell_pointers, .bitmap_words = 1};
  *     GooGcHeap *heap = goo_gc_heap_create(NULL);
  *     GooGcMutator *m = goo_gc_attach(heap);
- *     Cell *list = NULL;                       // typedef struct { const GooGcType *t; Cell *next; } Cell;
+ *     Cell *list = NULL; // typedef struct Cell { const GooGcType *type; struct Cell *next; } Cell;
  *     goo_gc_root_add_pointer(heap, &list);
  *     Cell *cell = goo_gc_alloc(m, &cell_type, 0);
  *     goo_gc_write_pointer(m, cell, &cell->next, list);
@@ -84,8 +84,8 @@ typedef struct GooGcOptions {
                                 the live bytes */
     size_t hard_limit_bytes; /* 0: none. Heap, metadata and external bytes together never exceed
                                 it: allocation collects, then fails */
-    size_t reserve_bytes;    /* 0: chosen. Address space to reserve; the heap can't outgrow it. Where
-                                that much can't be had, less is taken */
+    size_t reserve_bytes;    /* 0: chosen. Address space to reserve, or less where that can't be
+                                had; the heap can't outgrow it */
     GooGcSizing sizing;      /* PROPORTIONAL */
     double growth_factor;    /* 2.0; more than 1 */
     bool scan_stacks;        /* false: scan the attached thread's stack and registers */
@@ -118,7 +118,7 @@ GOO_API GooStatus goo_gc_options_parse(GooGcOptions *options, const char *text);
 GOO_API GooGcHeap *goo_gc_heap_create(const GooGcOptions *options);
 
 /* Ends a heap: runs the `finalize` of every object that has one, detaches allocators, gives all
- * memory back. Visits no other object. NULL does nothing. Cost: O(objects with finalize + slabs). */
+ * memory back. Visits no other object. NULL does nothing. Cost: objects with finalize, slabs. */
 GOO_API void goo_gc_heap_destroy(GooGcHeap *heap);
 
 /* Makes the calling thread the heap's mutator. Attaching again on the same thread gives the same
@@ -164,7 +164,7 @@ enum { GOO_GC_TYPE_BITMAP_POINTERS = 1, GOO_GC_TYPE_ARRAY_POINTERS = 2 };
 /* Constant while any of its objects is alive, and in the same place. */
 typedef struct GooGcType {
     const char *name;      /* for reports */
-    size_t size;           /* of an object in bytes, header included; what size 0 means in an alloc */
+    size_t size;           /* of an object, bytes, with its header; what size 0 means in an alloc */
     GooGcLayout layout;
     uint32_t flags;
     const uint64_t *bitmap; /* bit i: word i of the object, 8 bytes (pointer-sized where plain) */

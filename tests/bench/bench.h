@@ -1,5 +1,5 @@
-/* What benchmarks share: the clock, medians, the machine's line, and the options --quick and --help.
- * Header only, each benchmark being one file.
+/* What benchmarks share: the clock, medians, the machine's line, and the options --quick and
+ * --help. Header only, each benchmark being one file.
  */
 #ifndef GOO_TESTS_BENCH_H
 #define GOO_TESTS_BENCH_H

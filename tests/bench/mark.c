@@ -1,9 +1,10 @@
 /* bench_mark: what marking costs per object, in ordered and in shuffled heaps.
  *
- * The heap is a ternary tree of equal objects with three plain pointers each. Ordered: its nodes lie
- * in memory in the order of a walk from the root, as a program that builds a tree top down leaves
- * them. Shuffled: every node at a random place. Each round is one full collection of the whole,
- * living tree; the figure is the collector's own marking time divided by the number of objects.
+ * The heap is a ternary tree of equal objects with three plain pointers each. Ordered: its nodes
+ * lie in memory in the order of a walk from the root, as a program that builds a tree top down
+ * leaves them. Shuffled: every node at a random place. Each round is one full collection of the
+ * whole, living tree; the figure is the collector's own marking time divided by the number of
+ * objects.
  *
  *     order[0 … n)  objects in memory order, or shuffled
  *     link(n)       takes nodes from `order` in the order of the walk

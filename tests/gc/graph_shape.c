@@ -117,7 +117,7 @@ uint64_t shape_expected(const Model *model, uint32_t id, size_t word) {
                : target == MODEL_NOISE ? (uint64_t)(uintptr_t)model
                                        : 0;
     default:
-        return other != NULL           ? (uint64_t)(uintptr_t)other->address + noise % other->rounded
+        return other != NULL ? (uint64_t)(uintptr_t)other->address + noise % other->rounded
                : target == MODEL_NOISE ? noise >> 40
                                        : 0;
     }

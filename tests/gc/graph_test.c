@@ -1,8 +1,8 @@
 /* Random graphs against a shadow model (graph_model.h): in every encoding, on every instruction
  * set, under stress, with a mark stack that is too small, and with large and huge objects.
  *
- * Uses private headers: gc/heap.h, to keep the mark stack small. Invariants: GC-1, GC-3, GC-4, GC-5,
- * GC-6, MARK-1, LARGE-1.
+ * Uses private headers: gc/heap.h, to keep the mark stack small. Invariants: GC-1, GC-3, GC-4,
+ * GC-5, GC-6, MARK-1, LARGE-1.
  */
 #include <stdio.h>
 #include <time.h>

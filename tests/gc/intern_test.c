@@ -1,7 +1,7 @@
 /* Intern tables: one object for equal bytes, entries that go with their objects, collisions.
  *
- * Uses private headers: gc/heap.h, for the hash seed, so that keys that collide can be searched for.
- * Invariants: INTERN-1, INTERN-2.
+ * Uses private headers: gc/heap.h, for the hash seed, so that keys that collide can be searched
+ * for. Invariants: INTERN-1, INTERN-2.
  */
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -253,7 +253,8 @@ GOO_TEST(gc_intern, grows_and_shrinks) {
     CHECK_EQ(goo_gc_intern_count(f.table), 1000);
     CHECK(full - goo_gc_get_stats(f.heap).metadata_bytes >= COUNT * 8);
     for (uint64_t i = 0; i < 2000; i++) {
-        CHECK_PTR_EQ(goo_gc_intern_find(f.m, f.table, &i, sizeof i), i < 1000 ? array[i + 1] : NULL);
+        CHECK_PTR_EQ(goo_gc_intern_find(f.m, f.table, &i, sizeof i),
+                     i < 1000 ? array[i + 1] : NULL);
     }
     goo_gc_heap_destroy(f.heap);
 }

@@ -33,7 +33,7 @@ static bool many_list_is_intact(const Pair *list, uint64_t seed, size_t count) {
     return list == NULL && count == 0;
 }
 
-/* Hundreds at once: what one does, another does not see. Pointers between heaps are no references. */
+/* Hundreds at once: what one does no other sees. Pointers between heaps are no references. */
 GOO_TEST(gc_many_heaps, hundreds_at_once) {
     enum { HEAPS = 400, LENGTH = 500 };
     static GooGcHeap *heaps[HEAPS];

@@ -176,8 +176,8 @@ GOO_TEST(gc_pressure, strategy_gc_where_none_may_run) {
     goo_allocator_destroy(a);
 }
 
-/* A million dead buffers behind small wrappers: the heap itself would see 32 MB of garbage and wait;
- * the buffers' bytes bring collections forward, so that the peak stays near the headroom. */
+/* A million dead buffers behind small wrappers: the heap itself would see 32 MB of garbage and
+ * wait; the buffers' bytes bring collections forward, so that the peak stays near the headroom. */
 static void pressure_check_garbage(size_t size, size_t count) {
     GooGcHeap *heap = heap_of("");
     GooGcMutator *m = goo_gc_attach(heap);

@@ -364,8 +364,8 @@ GOO_TEST(gc_roots, detached_mutators_keep_nothing) {
     goo_gc_heap_destroy(f.heap);
 }
 
-/* A panic leaves the heap in the midst of something: it is given up, and not forgotten, so that leak
- * checkers do not call it lost. */
+/* A panic leaves the heap in the midst of something: it is given up, and not forgotten, so that
+ * leak checkers do not call it lost. */
 static GooGcMutator *roots_misused;
 static GooGcMutator *volatile roots_given_up[3];
 

@@ -112,8 +112,9 @@ GOO_TEST(gc_stats, percentiles) {
             size_t rank = (size_t)(quantiles[q] * COUNT);
             uint64_t exact = values[rank < COUNT ? rank : COUNT - 1];
             uint64_t got = gooi_histogram_quantile(&h, quantiles[q]);
-            CHECK_MSG(got >= exact && got - exact <= exact / 16, "spread %u, quantile %g: %llu, not %llu",
-                      spread, quantiles[q], (unsigned long long)got, (unsigned long long)exact);
+            CHECK_MSG(got >= exact && got - exact <= exact / 16,
+                      "spread %u, quantile %g: %llu, not %llu", spread, quantiles[q],
+                      (unsigned long long)got, (unsigned long long)exact);
         }
     }
 }

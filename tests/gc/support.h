@@ -1,5 +1,5 @@
-/* What the collector's tests share: heaps from option texts, a pair cell, and objects whose death is
- * counted.
+/* What the collector's tests share: heaps from option texts, a pair cell, and objects whose death
+ * is counted.
  */
 #ifndef GOO_TESTS_GC_SUPPORT_H
 #define GOO_TESTS_GC_SUPPORT_H

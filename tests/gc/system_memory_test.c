@@ -1,8 +1,8 @@
 /* When the operating system has no more: address space, memory, or both. Heaps take less, then
  * answer NULL; nothing crashes, and what is there stays usable.
  *
- * Each case runs in a child process under setrlimit. Uses private headers: gc/heap.h, for the size of
- * the reservation.
+ * Each case runs in a child process under setrlimit. Uses private headers: gc/heap.h, for the size
+ * of the reservation.
  */
 #include <errno.h>
 #include <stdio.h>

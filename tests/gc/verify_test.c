@@ -223,8 +223,9 @@ GOO_TEST(gc_verify, unmarked_objects) {
     before = *byte;
     CHECK_EQ(verify_report(&f, true), GOO_OK);
     *byte = (uint8_t)((before & ~GOO_GC_COLOUR_MASK) | GOO_GC_COLOUR_YOUNG);
-    snprintf(text, sizeof text, "GC-1: object %p, referred to by slot %p of pair (%p), is not marked",
-             (void *)f.child, (void *)&f.root->first, (void *)f.root);
+    snprintf(text, sizeof text,
+             "GC-1: object %p, referred to by slot %p of pair (%p), is not marked", (void *)f.child,
+             (void *)&f.root->first, (void *)f.root);
     verify_expect(&f, true, text);
     *byte = before;
     f.heap->live_bytes += 16;

@@ -30,7 +30,7 @@ typedef struct GooGcStats {
     size_t objects_live;   /* objects found alive by the last collection */
     size_t objects_marked; /* in all collections together */
     size_t limit_hits;     /* requests that the hard limit refused */
-    uint64_t allocated_bytes, allocated_objects; /* since the heap was created; sizes rounded up to 16 */
+    uint64_t allocated_bytes, allocated_objects; /* since creation; sizes rounded up to 16 */
 } GooGcStats;
 
 /* Cost: O(1), plus a count over the block being filled. */
@@ -72,8 +72,8 @@ GOO_API void goo_gc_walk(GooGcHeap *heap,
                          void (*fn)(void *object, size_t size, const GooGcType *type, void *user),
                          void *user);
 
-/* Checks the heap's invariants (gc/README.md) and traces it again from its roots. Returns GOO_OK, or
- * GOO_ERR_CORRUPT and a line for each fault (the first 32) on `report`, which may be NULL;
+/* Checks the heap's invariants (gc/README.md) and traces it again from its roots. Returns GOO_OK,
+ * or GOO_ERR_CORRUPT and a line for each fault (the first 32) on `report`, which may be NULL;
  * GOO_ERR_NO_MEMORY when its own bitmap can't be had; GOO_ERR_BUSY inside a collection.
  * Cost: O(heap), far slower than a collection. */
 GOO_API GooStatus goo_gc_verify(GooGcHeap *heap, FILE *report);

@@ -10,8 +10,8 @@
  *     GooGcInternTable *strings = goo_gc_intern_table_create(heap, &ops);
  *     String *s = goo_gc_intern(m, strings, "while", 5);
  *
- * Hashed with XXH3, seeded per heap, so that crafted keys can't make it slow. The hash that `create`
- * is given is the one used inside; an object may keep it.
+ * Hashed with XXH3, seeded per heap, so that crafted keys can't make it slow. The hash that
+ * `create` is given is the one used inside; an object may keep it.
  *
  * Threads: the mutator's only.
  */
