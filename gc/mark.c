@@ -7,14 +7,14 @@
  * ring is left out.
  *
  * Memory is bounded: the stack grows by committing more of its reservation, and when it can't, the
- * object that found no room is left marked, its block flagged, and after the stack has run empty the
- * marked objects of flagged blocks are traced again, until nothing is dropped. Each drop marked one
- * object more, so that ends.
+ * object that found no room is left marked, its block flagged, and after the stack has run empty
+ * the marked objects of flagged blocks are traced again, until nothing is dropped. Each drop marked
+ * one object more, so that ends.
  *
  * MARK-1 (GC-1)  when gooi_mark_drain returns, every object reachable from what was visited is
  *                marked.
- * MARK-2  when marking begins, `logged` is set only on objects without slots; such objects are never
- *         touched, only their metadata.
+ * MARK-2  when marking begins, `logged` is set only on objects without slots; such objects are
+ *         never touched, only their metadata.
  *
  * Source: the two loops are those measured in DESIGN.md's companion figures; ring prefetching after
  * Cher, Hosking and Vitek, "Software prefetching for mark-sweep garbage collection" (2004).
@@ -151,8 +151,8 @@ static void mark_retrace_dropped(GooGcVisitor *v) {
 
 /* --- draining --- */
 
-/* What the pops show of the heap: every GOOI_SAMPLE_EVERY-th is looked at, and after GOOI_SAMPLES of
- * those the mode and the direction are chosen anew. */
+/* What the pops show of the heap: every GOOI_SAMPLE_EVERY-th is looked at, and after GOOI_SAMPLES
+ * of those the mode and the direction are chosen anew. */
 typedef struct MarkSample {
     uintptr_t last;  /* the object popped before */
     uint32_t until;  /* pops to the next look */
