@@ -248,6 +248,50 @@ GOO_TEST(gc_marking, scattered_graph) {
     goo_gc_heap_destroy(heap);
 }
 
+/* Nodes of eight references to random others; from some of them hangs a list in address order. So
+ * the mode changes while the stack is full of the other mode's entries, and with `reserved` bytes
+ * of stack entries of both kinds are dropped. */
+static void marking_check_changing_modes(size_t reserved) {
+    enum { NODES = 60000, LISTS = 30, LENGTH = 6000, WIDTH = 8 };
+    GooGcHeap *heap = heap_of("initial=256M");
+    GooGcMutator *m = goo_gc_attach(heap);
+    heap->mark_stack_reserved = reserved != 0 ? reserved : heap->mark_stack_reserved;
+    void **array = goo_gc_alloc(m, &pointers_type, (NODES + 1) * sizeof *array);
+    goo_gc_push(m, array);
+    for (size_t i = 1; i <= NODES; i++) {
+        void *node = goo_gc_alloc(m, &pointers_type, (WIDTH + 2) * sizeof(void *));
+        goo_gc_write_pointer(m, array, &array[i], node);
+    }
+    uint64_t random = 23;
+    for (size_t i = 1; i <= NODES; i++) {
+        void **node = array[i];
+        for (size_t w = 1; w <= WIDTH; w++) {
+            goo_gc_write_pointer(m, node, &node[w], array[1 + random_next(&random) % NODES]);
+        }
+        if (i % (NODES / LISTS) == 0) {
+            Pair *list = marking_list(m, LENGTH, LIST_DESCENDING);
+            goo_gc_write_pointer(m, node, &node[WIDTH + 1], list);
+        }
+        /* And each leads to the next, so that all hang together. */
+        goo_gc_write_pointer(m, node, &node[1 + i % WIDTH], array[i == NODES ? 1 : i + 1]);
+    }
+    Pair *first = array[1];
+    goo_gc_pop(m, 1);
+    goo_gc_push(m, first);
+    for (int round = 0; round < 4; round++) {
+        collect(m);
+        CHECK_EQ(goo_gc_get_stats(heap).objects_live, NODES + LISTS * LENGTH);
+    }
+    CHECK_EQ(goo_gc_verify(heap, stderr), GOO_OK);
+    goo_gc_heap_destroy(heap);
+}
+
+GOO_TEST(gc_marking, modes_change_with_work_on_the_stack) {
+    marking_check_changing_modes(0);
+    marking_check_changing_modes(4096);
+    marking_check_changing_modes(65536);
+}
+
 enum { MARKING_FAN = 400000 };
 
 static void marking_visit_each(void *object, GooGcVisitor *v) {
