@@ -206,6 +206,7 @@ struct GooGcHeap {
     size_t external_at_cycle;
     _Atomic size_t external_bytes;
     size_t adjusted_bytes;    /* of these, by goo_gc_adjust_external */
+    bool external_refused;    /* the last request for external bytes was refused, and counted so */
 
     /* roots.c, handle.c, finalize.c, intern.c */
     GooiVector roots;         /* of GooiRoot */

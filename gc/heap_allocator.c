@@ -31,6 +31,13 @@ static void *heap_allocator_alloc(void *ctx, size_t size, size_t alignment,
 static void *heap_allocator_realloc(void *ctx, void *ptr, size_t old_size, size_t new_size,
                                     size_t alignment, GooAllocOptions options) {
     HeapAllocator *self = ctx;
+    if (ptr != NULL && alignment <= GOOI_GRANULE_SIZE &&
+        gooi_granules_of(new_size) == gooi_granules_of(old_size)) {
+        if (new_size > old_size) {
+            memset((char *)ptr + old_size, 0, new_size - old_size);
+        }
+        return ptr;
+    }
     goo_gc_push(self->mutator, ptr);
     void *copy = heap_allocator_alloc(ctx, new_size, alignment, options);
     goo_gc_pop(self->mutator, 1);

@@ -34,12 +34,14 @@ void goo_gc_detach(GooGcMutator *m) {
     GooGcHeap *heap = m->heap;
     GOO_REQUIRE(heap->attached && m->attach_count > 0, "goo_gc_detach: mutator %p is not attached",
                 (void *)m);
-    if (--m->attach_count != 0) {
+    if (m->attach_count > 1) {
+        m->attach_count--;
         return;
     }
     GOO_REQUIRE(m->frames == NULL, "goo_gc_detach: frame %p has not ended", (void *)m->frames);
     GOO_REQUIRE(m->blocking_depth == 0, "goo_gc_detach: inside a blocking region");
-    gooi_alloc_retire_span(m);
+    m->attach_count = 0;
+    gooi_alloc_hide_span(m); /* it stays for who attaches next: its holes would be lost */
     m->temporaries.count = 0;
     m->stacks.count = 0;
     heap->attached = false;

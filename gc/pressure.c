@@ -45,9 +45,11 @@ static bool pressure_count(GooGcHeap *heap, size_t bytes) {
     size_t hard = heap->options.hard_limit_bytes;
     size_t accounted = gooi_accounted(heap) + bytes;
     if (hard != 0 && accounted > hard) {
-        heap->refused = true;
+        heap->external_refused = true;
+        heap->stats.limit_hits++;
         return false;
     }
+    heap->external_refused = false;
     atomic_fetch_add_explicit(&heap->external_bytes, bytes, memory_order_relaxed);
     if (accounted > heap->peak_bytes) {
         heap->peak_bytes = accounted;
@@ -59,6 +61,17 @@ static void pressure_discount(GooGcHeap *heap, size_t bytes) {
     size_t before = atomic_fetch_sub_explicit(&heap->external_bytes, bytes, memory_order_relaxed);
     GOO_ASSERT(before >= bytes, "gc: %zu external bytes taken away, %zu counted", bytes, before);
     (void)before;
+}
+
+/* Collects, so that a request can be tried again: if the heap refused it, it has not yet. */
+static bool pressure_collect_heap(GooGcHeap *heap) {
+    bool refused = heap->external_refused;
+    if (!gooi_collect_emergency(heap)) {
+        return false;
+    }
+    heap->external_refused = false;
+    heap->stats.limit_hits -= refused;
+    return true;
 }
 
 /* --- what the front door calls --- */
@@ -126,7 +139,7 @@ static bool pressure_collect(GooAllocator *a) {
     bool collected = false;
     GooGcHeap *heap;
     for (size_t n = 0; (heap = pressure_nth_heap(a, n)) != NULL; n++) {
-        collected |= gooi_collect_emergency(heap);
+        collected |= pressure_collect_heap(heap);
     }
     return collected;
 }
@@ -238,13 +251,9 @@ GooStatus goo_gc_adjust_external(GooGcHeap *heap, ptrdiff_t bytes) {
     }
     size_t more = (size_t)bytes;
     if (!pressure_count(heap, more) &&
-        !(pressure_is_mutator(heap) && gooi_collect_emergency(heap) &&
-          pressure_count(heap, more))) {
-        heap->stats.limit_hits++;
-        heap->refused = false;
+        !(pressure_is_mutator(heap) && pressure_collect_heap(heap) && pressure_count(heap, more))) {
         return GOO_ERR_LIMIT;
     }
-    heap->refused = false;
     heap->adjusted_bytes += more;
     if (pressure_is_mutator(heap) && !heap->collecting && gooi_pace_is_due(heap)) {
         gooi_alloc_request_collection(&heap->mutator);

@@ -56,5 +56,9 @@ void gooi_notify(GooGcHeap *heap, GooGcEventKind kind, size_t bytes) {
                         .time_ns = gooi_platform_time_ns(),
                         .bytes = bytes,
                         .mutator = heap->attached ? &heap->mutator : NULL};
+    bool collecting = heap->collecting;
+    heap->collecting = true; /* the listener must not allocate */
+    gooi_alloc_hide_span(&heap->mutator);
     heap->listener.event(heap, &event, heap->listener.user);
+    heap->collecting = collecting;
 }

@@ -118,6 +118,21 @@ GOO_TEST(gc_alloc, sizes_that_fail) {
     goo_gc_heap_destroy(heap);
 }
 
+/* Success leaves errno alone, whatever had to be done for it. */
+GOO_TEST(gc_alloc, errno_is_left_alone) {
+    GooGcHeap *heap = heap_of("initial=256K,verify");
+    GooGcMutator *m = goo_gc_attach(heap);
+    errno = 77;
+    for (size_t i = 0; i < 20000; i++) {
+        CHECK(goo_gc_alloc_leaf(m, i % 1000 == 0 ? 2000000 : 1 + i % 3000) != NULL);
+        CHECK_EQ(errno, 77);
+    }
+    goo_gc_release(heap);
+    CHECK_EQ(errno, 77);
+    CHECK(goo_gc_get_stats(heap).collections_full > 10);
+    goo_gc_heap_destroy(heap);
+}
+
 /* What the inline form and the call leave behind is the same, byte for byte. */
 GOO_TEST(gc_alloc, inline_and_call_agree) {
     static const GooGcType leaf_type = {.name = "leaf", .size = 16, .layout = GOO_GC_LAYOUT_LEAF};
@@ -339,6 +354,11 @@ GOO_TEST(gc_alloc, allocator_of_collected_objects) {
     for (size_t i = 0; i < 8; i++) {
         CHECK_EQ(((unsigned char *)table[i])[999], i + 1);
     }
+    void *place = table[3];
+    memset((char *)place + 8990, 7, 10);
+    CHECK_PTR_EQ(leaves->realloc(leaves->context, place, 9000, 8995, 16, 0), place);
+    CHECK_PTR_EQ(leaves->realloc(leaves->context, place, 8995, 9007, 16, GOO_ALLOC_ZERO), place);
+    CHECK(((char *)place)[8994] == 7 && alloc_is_zero((char *)place + 8995, 12));
     leaves->free(leaves->context, table[0], 1000, 8);
     CHECK_PTR_EQ(goo_gc_base_of(heap, table[0]), table[0]); /* free is the collector's business */
     errno = 0;

@@ -131,6 +131,7 @@ GOO_TEST(gc_pressure, strategies_at_the_hard_limit) {
         GooGcStats s = goo_gc_get_stats(heap);
         CHECK(s.peak_bytes <= 8 << 20);
         CHECK_EQ(failed, collecting ? 0 : 33);
+        CHECK_EQ(s.limit_hits, failed);
         CHECK_MSG(s.collections_full == (collecting ? 5 : 0), "%llu collections",
                   (unsigned long long)s.collections_full);
         /* What lives can't be collected away. */
@@ -140,6 +141,7 @@ GOO_TEST(gc_pressure, strategies_at_the_hard_limit) {
             goo_gc_push(m, kept[i]);
         }
         CHECK_PTR_EQ(kept[7]->block, NULL);
+        CHECK_EQ(goo_gc_get_stats(heap).limit_hits, s.limit_hits + (collecting ? 1 : 8));
         goo_gc_pop(m, 8);
         collect(m);
         CHECK_EQ(pressure_external(heap), 0);

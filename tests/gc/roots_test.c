@@ -280,7 +280,7 @@ static __attribute__((noinline)) void roots_clear_stack(void) {
 
 GOO_TEST(gc_roots, scanned_stack) {
     RootsFixture f;
-    roots_begin(&f, "scan_stacks");
+    roots_begin(&f, "scan_stacks,verify");
     CHECK_EQ(roots_hold_on_stack(&f), 0);
     roots_clear_stack();
     roots_collect(&f);
@@ -359,8 +359,24 @@ GOO_TEST(gc_roots, detached_mutators_keep_nothing) {
     goo_gc_detach(f.m);
     roots_expect(&f, 0); /* attached twice: still there */
     goo_gc_detach(f.m);
+    CHECK_PANICS(goo_gc_alloc_leaf(f.m, 16), "detached");
+    CHECK_PANICS(goo_gc_detach(f.m), "not attached");
     f.m = goo_gc_attach(f.heap);
     roots_expect(&f, 1);
+    goo_gc_heap_destroy(f.heap);
+}
+
+/* A program that attaches for each request loses no memory by it. */
+GOO_TEST(gc_roots, attaching_costs_no_memory) {
+    RootsFixture f;
+    roots_begin(&f, "");
+    for (int i = 0; i < 1000; i++) {
+        CHECK(goo_gc_alloc_leaf(f.m, 16) != NULL);
+        goo_gc_detach(f.m);
+        f.m = goo_gc_attach(f.heap);
+    }
+    CHECK(goo_gc_get_stats(f.heap).heap_bytes <= 65536);
+    CHECK_EQ(goo_gc_get_stats(f.heap).allocated_objects, 1000);
     goo_gc_heap_destroy(f.heap);
 }
 
