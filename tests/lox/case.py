@@ -12,6 +12,7 @@ case expects, a signal, a timeout or a sanitizer's report is a failure.
 """
 
 import difflib
+import os
 import re
 import subprocess
 import time
@@ -51,7 +52,7 @@ class Case:
     not to run under stress at all. `needs_goo` marks what another Lox can't do."""
 
     def __init__(self, name, args, expectation, stdin=b"", needs_goo=False, stress=None,
-                 skip_stress=None, takes_gc=True):
+                 skip_stress=None, takes_gc=True, environment=None):
         self.name = name
         self.args = args
         self.expectation = expectation
@@ -60,6 +61,7 @@ class Case:
         self.stress = stress
         self.skip_stress = skip_stress
         self.takes_gc = takes_gc
+        self.environment = environment or {}
 
 
 class Result:
@@ -127,11 +129,12 @@ def case_from_source(name, path, source, recorded_out=None):
     return case
 
 
-def run(command, stdin, cwd, timeout):
+def run(command, stdin, cwd, timeout, environment=None):
     began = time.monotonic()
     try:
         done = subprocess.run(command, input=stdin, stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE, cwd=cwd, timeout=timeout, check=False)
+                              stderr=subprocess.PIPE, cwd=cwd, timeout=timeout, check=False,
+                              env={**os.environ, **(environment or {})})
     except subprocess.TimeoutExpired as stopped:
         return Result(None, decode(stopped.stdout or b""), decode(stopped.stderr or b""),
                       time.monotonic() - began, True)

@@ -51,12 +51,12 @@ def out_of_memory(result):
 
 
 def make(name, args, exit_code=0, out="", err="", check=None, stdin="", needs_goo=True,
-         stress=None, takes_gc=True, skip_stress=None):
+         stress=None, takes_gc=True, environment=None):
     """`out` and `err` are exact; None leaves them to `check`."""
     expectation = cases.Expectation(None if out is None else cases.exact(out),
                                     None if err is None else cases.exact(err), exit_code, check)
-    return cases.Case(name, args, expectation, stdin.encode(), needs_goo, stress, skip_stress,
-                      takes_gc)
+    return cases.Case(name, args, expectation, stdin.encode(), needs_goo, stress,
+                      takes_gc=takes_gc, environment=environment)
 
 
 def usage_cases(scratch):
@@ -91,6 +91,12 @@ def usage_cases(scratch):
                         ("rest", "8M8"), ("huge", "99999999999999999999G"), ("empty", "")):
         yield make("cli/heap_limit_bad_" + label, ["--heap-limit", text, hello], 64, err=None,
                    check=has("err", "--heap-limit" + ("|" + re.escape(text) if text else "")))
+    yield make("cli/environment", [hello], out="hello\n", takes_gc=False,
+               environment={"GOO_GC": "stress=1,verify"})
+    yield make("cli/environment_bad", [hello], 64, err=None, takes_gc=False,
+               environment={"GOO_GC": "nonsense"}, check=has("err", "GOO_GC"))
+    yield make("cli/option_after_environment", ["--gc", "hard=64M", hello], out="hello\n",
+               takes_gc=False, environment={"GOO_GC": "hard=4K"})
     yield make("cli/gc_after_equals_sign", ["--gc=stress=1,verify", hello], out="hello\n",
                takes_gc=False)
     yield make("cli/heap_limit_after_equals_sign", ["--heap-limit=64M", hello], out="hello\n")

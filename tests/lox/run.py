@@ -90,7 +90,8 @@ def run_case(case, options):
     command = [options.binary]
     if options.gc and case.takes_gc and not options.oracle:
         command += ["--gc", with_stress(options.gc, case.stress)]
-    result = cases.run(command + case.args, case.stdin, ROOT, options.timeout)
+    result = cases.run(command + case.args, case.stdin, ROOT, options.timeout,
+                       case.environment)
     return cases.complaints(case.expectation, result), None
 
 
