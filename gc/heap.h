@@ -43,7 +43,8 @@ enum { GOOI_SLAB_FREE, GOOI_SLAB_BLOCKS_OF, GOOI_SLAB_LARGE, GOOI_SLAB_HUGE, GOO
 /* What an address's slab is, without touching the slab: an element of heap->slabs. */
 typedef struct GooiSlabEntry {
     uint32_t kind;
-    uint32_t head; /* HUGE_TAIL: index of the slab in which the object starts */
+    uint32_t head; /* HUGE_TAIL: index of the slab in which the object starts; LARGE: no run of free
+                      pages is longer than this */
 } GooiSlabEntry;
 
 /* FREE    no objects, table all zero; may be clean, that is never written since it was committed
@@ -67,8 +68,8 @@ typedef struct GooiSlab {
     /* of slabs of large objects: */
     bool dropped;
     uint32_t pages_used;
-    uint32_t pages_touched; /* pages from here on are clean: zero, and not counted */
-    uint64_t page_map[GOOI_SLAB_PAGES / 64]; /* set: used */
+    uint64_t page_map[GOOI_SLAB_PAGES / 64];    /* set: used */
+    uint64_t touched_map[GOOI_SLAB_PAGES / 64]; /* set: written since it was clean, and counted */
     uint16_t run_first[GOOI_SLAB_PAGES];     /* of a used page: the first page of its run */
     uint64_t run_size[GOOI_SLAB_PAGES];      /* of a run's first page: the object's bytes, else 0 */
 } GooiSlab;
@@ -185,9 +186,6 @@ struct GooGcHeap {
     /* block.c, sweep.c */
     size_t unswept_count;
     GooiRegion *small, *medium;
-
-    /* large.c */
-    uint32_t large_hint;      /* no slab of large objects below this index has a free page */
 
     /* the cycle: gc.c */
     uint8_t colour;           /* the current mark colour */

@@ -7,8 +7,10 @@
  * object's is, so that marking need not ask what it has before it.
  *
  * LARGE-1  run_size is non-zero for a run's first page only; run_first leads every used page there.
- * LARGE-2  pages from pages_touched on read zero; pages before it may hold anything when free.
- * LARGE-3  used_bytes counts the pages up to pages_touched.
+ * LARGE-2  free pages that touched_map lacks read zero; the others may hold anything.
+ * LARGE-3  used_bytes counts the pages of touched_map.
+ * LARGE-4  the directory's `head` of such a slab is at least the length of its longest free run, so
+ *          that slabs which can't help are passed over without a look at them.
  *
  * Dead ones are found right after marking, by asking each: there is one for every 8 KiB at most.
  */
@@ -24,15 +26,20 @@ static size_t large_pages_of(size_t size) {
     return (size + GOOI_PAGE_SIZE - 1) >> GOOI_PAGE_LOG2;
 }
 
-static bool large_page_is_used(const GooiSlab *slab, size_t page) {
-    return (slab->page_map[page / 64] >> (page % 64) & 1) != 0;
+static bool large_bit(const uint64_t *map, size_t page) {
+    return (map[page / 64] >> (page % 64) & 1) != 0;
+}
+
+static void large_set_bits(uint64_t *map, size_t first, size_t pages, bool set) {
+    for (size_t p = first; p < first + pages; p++) {
+        uint64_t bit = (uint64_t)1 << (p % 64);
+        map[p / 64] = set ? map[p / 64] | bit : map[p / 64] & ~bit;
+    }
 }
 
 static void large_set_used(GooiSlab *slab, size_t first, size_t pages, bool used) {
+    large_set_bits(slab->page_map, first, pages, used);
     for (size_t p = first; p < first + pages; p++) {
-        uint64_t bit = (uint64_t)1 << (p % 64);
-        slab->page_map[p / 64] =
-            used ? slab->page_map[p / 64] | bit : slab->page_map[p / 64] & ~bit;
         slab->run_first[p] = used ? (uint16_t)first : 0;
     }
     slab->pages_used = (uint32_t)(used ? slab->pages_used + pages : slab->pages_used - pages);
@@ -47,7 +54,7 @@ static size_t large_find_run(const GooiSlab *slab, size_t pages) {
             p += 63;
             continue;
         }
-        run = large_page_is_used(slab, p) ? 0 : run + 1;
+        run = large_bit(slab->page_map, p) ? 0 : run + 1;
         if (run == pages) {
             return p + 1 - pages;
         }
@@ -55,23 +62,21 @@ static size_t large_find_run(const GooiSlab *slab, size_t pages) {
     return 0;
 }
 
-/* Pages that were touched before are zeroed; further ones are counted. False: the hard limit. */
+/* Pages that were touched before are zeroed; the others are counted. False: the hard limit. */
 static bool large_ready_pages(GooGcHeap *heap, GooiSlab *slab, size_t first, size_t pages) {
-    size_t end = first + pages;
-    char *base = (char *)slab;
-    if (end > slab->pages_touched) {
-        size_t fresh = end - slab->pages_touched;
-        if (!gooi_space_account(heap, fresh << GOOI_PAGE_LOG2, 0)) {
-            return false;
+    size_t fresh = 0;
+    for (size_t p = first; p < first + pages; p++) {
+        fresh += !large_bit(slab->touched_map, p);
+    }
+    if (!gooi_space_account(heap, fresh << GOOI_PAGE_LOG2, 0)) {
+        return false;
+    }
+    for (size_t p = first; fresh != pages && p < first + pages; p++) {
+        if (large_bit(slab->touched_map, p)) {
+            memset((char *)slab + (p << GOOI_PAGE_LOG2), 0, GOOI_PAGE_SIZE);
         }
     }
-    size_t dirty_end = end < slab->pages_touched ? end : slab->pages_touched;
-    if (first < dirty_end) {
-        memset(base + (first << GOOI_PAGE_LOG2), 0, (dirty_end - first) << GOOI_PAGE_LOG2);
-    }
-    if (end > slab->pages_touched) {
-        slab->pages_touched = (uint32_t)end;
-    }
+    large_set_bits(slab->touched_map, first, pages, true);
     return true;
 }
 
@@ -85,7 +90,11 @@ static void *large_place(GooiSlab *slab, size_t page, size_t size, unsigned meta
 static void *large_alloc_in(GooGcHeap *heap, GooiSlab *slab, size_t size, unsigned metadata) {
     size_t pages = large_pages_of(size);
     size_t first = large_find_run(slab, pages);
-    if (first == 0 || !large_ready_pages(heap, slab, first, pages)) {
+    if (first == 0) {
+        heap->slabs[slab->index].head = (uint32_t)(pages - 1);
+        return NULL;
+    }
+    if (!large_ready_pages(heap, slab, first, pages)) {
         return NULL;
     }
     large_set_used(slab, first, pages, true);
@@ -94,14 +103,9 @@ static void *large_alloc_in(GooGcHeap *heap, GooiSlab *slab, size_t size, unsign
 
 static void *large_alloc_run(GooGcHeap *heap, size_t size, unsigned metadata) {
     size_t pages = large_pages_of(size);
-    for (uint32_t i = heap->large_hint; i < heap->slab_count; i++) {
-        if (heap->slabs[i].kind != GOOI_SLAB_LARGE) {
-            continue;
-        }
-        GooiSlab *slab = (GooiSlab *)gooi_slab_address(heap, i);
-        if (slab->pages_used == GOOI_LARGE_PAGES) {
-            heap->large_hint = i == heap->large_hint ? i + 1 : heap->large_hint;
-        } else if (GOOI_LARGE_PAGES - slab->pages_used >= pages) {
+    for (uint32_t i = 0; i < heap->slab_count; i++) {
+        if (heap->slabs[i].kind == GOOI_SLAB_LARGE && heap->slabs[i].head >= pages) {
+            GooiSlab *slab = (GooiSlab *)gooi_slab_address(heap, i);
             void *object = large_alloc_in(heap, slab, size, metadata);
             if (object != NULL) {
                 return object;
@@ -112,9 +116,7 @@ static void *large_alloc_run(GooGcHeap *heap, size_t size, unsigned metadata) {
     if (slab == NULL) {
         return NULL;
     }
-    if (slab->index < heap->large_hint) {
-        heap->large_hint = slab->index;
-    }
+    heap->slabs[slab->index].head = GOOI_LARGE_PAGES;
     void *object = large_alloc_in(heap, slab, size, metadata);
     if (object == NULL) {
         gooi_slab_release(heap, slab->index, 1);
@@ -157,9 +159,16 @@ void *gooi_large_alloc(GooGcHeap *heap, size_t size, unsigned metadata) {
     return object;
 }
 
+static size_t large_touched_bytes(const GooiSlab *slab) {
+    size_t pages = 0;
+    for (size_t i = 0; i < GOOI_COUNT(slab->touched_map); i++) {
+        pages += gooi_count_ones(slab->touched_map[i]);
+    }
+    return pages << GOOI_PAGE_LOG2;
+}
+
 static void large_free_slab(GooGcHeap *heap, GooiSlab *slab) {
-    size_t touched = slab->pages_touched - GOOI_FIRST_PAGE;
-    gooi_space_unaccount(heap, touched << GOOI_PAGE_LOG2, 0);
+    gooi_space_unaccount(heap, large_touched_bytes(slab), 0);
     gooi_slab_release(heap, slab->index, 1);
 }
 
@@ -178,6 +187,7 @@ static size_t large_sweep_slab(GooGcHeap *heap, GooiSlab *slab) {
             *gooi_metadata_of(object) = 0;
             slab->run_size[p] = 0;
             large_set_used(slab, p, pages, false);
+            heap->slabs[slab->index].head = GOOI_LARGE_PAGES;
             if (heap->options.poison) {
                 memset((void *)object, 0xDB, size);
             }
@@ -208,7 +218,6 @@ static size_t large_sweep_huge(GooGcHeap *heap, GooiSlab *slab) {
 size_t gooi_large_sweep(GooGcHeap *heap) {
     bool one_kept = false;
     size_t live = 0;
-    heap->large_hint = 0;
     for (uint32_t i = 0; i < heap->slab_count; i++) {
         GooiSlab *slab = (GooiSlab *)gooi_slab_address(heap, i);
         if (heap->slabs[i].kind == GOOI_SLAB_LARGE) {
@@ -224,14 +233,39 @@ size_t gooi_large_sweep(GooGcHeap *heap) {
     return live;
 }
 
-/* Gives slabs without objects back to the OS; the bytes. */
+/* Gives the free pages of a slab back that were touched; the bytes. */
+static size_t large_release_pages(GooGcHeap *heap, GooiSlab *slab) {
+    size_t released = 0;
+    for (size_t p = GOOI_FIRST_PAGE; p < GOOI_SLAB_PAGES; p++) {
+        size_t end = p;
+        while (end < GOOI_SLAB_PAGES && large_bit(slab->touched_map, end) &&
+               !large_bit(slab->page_map, end)) {
+            end++;
+        }
+        size_t bytes = (end - p) << GOOI_PAGE_LOG2;
+        if (bytes != 0 && gooi_platform_discard((char *)slab + (p << GOOI_PAGE_LOG2), bytes)) {
+            large_set_bits(slab->touched_map, p, end - p, false);
+            gooi_space_unaccount(heap, bytes, 0);
+            released += bytes;
+        }
+        p = end; /* which is no such page */
+    }
+    return released;
+}
+
+/* Gives slabs without objects, and free pages of the others, back to the OS; the bytes. */
 size_t gooi_large_release_empty(GooGcHeap *heap) {
     size_t released = 0;
     for (uint32_t i = 0; i < heap->slab_count; i++) {
         GooiSlab *slab = (GooiSlab *)gooi_slab_address(heap, i);
-        if (heap->slabs[i].kind == GOOI_SLAB_LARGE && slab->pages_used == 0) {
-            released += (size_t)(slab->pages_touched - GOOI_FIRST_PAGE) << GOOI_PAGE_LOG2;
+        if (heap->slabs[i].kind != GOOI_SLAB_LARGE) {
+            continue;
+        }
+        if (slab->pages_used == 0) {
+            released += large_touched_bytes(slab);
             large_free_slab(heap, slab);
+        } else {
+            released += large_release_pages(heap, slab);
         }
     }
     return released;

@@ -185,7 +185,6 @@ GooiSlab *gooi_slab_acquire(GooGcHeap *heap, uint32_t count, uint32_t kind) {
     slab->index = first;
     slab->kind = kind;
     slab->huge_pages = first >= GOOI_HUGE_PAGES_FROM;
-    slab->pages_touched = GOOI_FIRST_PAGE;
     for (size_t b = 0; b < GOOI_SLAB_BLOCKS; b++) {
         slab->blocks[b].clean = true; /* and FREE, which is 0 */
     }

@@ -109,8 +109,8 @@ static void verify_huge(Verify *v, GooiSlab *slab) {
 }
 
 static void verify_large_slab(Verify *v, GooiSlab *slab) {
-    v->used_bytes += (slab->pages_touched - GOOI_FIRST_PAGE) << GOOI_PAGE_LOG2;
     for (size_t p = GOOI_FIRST_PAGE; p < GOOI_SLAB_PAGES; p++) {
+        v->used_bytes += (slab->touched_map[p / 64] >> (p % 64) & 1) << GOOI_PAGE_LOG2;
         uintptr_t object = (uintptr_t)slab + (p << GOOI_PAGE_LOG2);
         uint8_t byte = *gooi_metadata_of(object);
         if (slab->run_size[p] != 0) {

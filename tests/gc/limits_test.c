@@ -114,8 +114,8 @@ GOO_TEST(gc_limits, hard_limit_huge) {
 /* All sizes at once at random, for long: never above, never dead. */
 GOO_TEST(gc_limits, hard_limit_mixed) {
     enum { KEPT = 256 };
-    static const size_t hard = 24 << 20;
-    GooGcHeap *heap = heap_of("hard=24M");
+    static const size_t hard = 16 << 20;
+    GooGcHeap *heap = heap_of("hard=16M");
     GooGcMutator *m = goo_gc_attach(heap);
     void *kept[KEPT] = {0};
     for (size_t i = 0; i < KEPT; i++) {
@@ -180,6 +180,47 @@ GOO_TEST(gc_limits, holes_behind_released_blocks) {
         CHECK_MSG(leaf != NULL, "%zu holes of 128 bytes were used", i / 2);
         goo_gc_write_pointer(m, second, &second[i], leaf);
     }
+    goo_gc_heap_destroy(heap);
+}
+
+/* One large object survives in each slab, at its end: the rest of the slabs' memory is free under the
+ * limit, for small objects too. */
+GOO_TEST(gc_limits, memory_between_large_objects) {
+    static const size_t hard = 32 << 20;
+    GooGcHeap *heap = heap_of("hard=32M");
+    GooGcMutator *m = goo_gc_attach(heap);
+    void **array = goo_gc_alloc(m, &pointers_type, 400 * sizeof(void *));
+    goo_gc_push(m, array);
+    size_t count = 1;
+    for (void *leaf; (leaf = goo_gc_alloc_leaf(m, 100000)) != NULL; count++) {
+        goo_gc_write_pointer(m, array, &array[count], leaf);
+    }
+    CHECK(count > 250 && count < 400);
+    for (size_t i = 1; i < count; i++) {
+        if (i % 38 != 37) {
+            goo_gc_write_pointer(m, array, &array[i], NULL);
+        }
+    }
+    collect(m);
+    CHECK(goo_gc_release(heap) > 24 << 20);
+    CHECK(goo_gc_get_stats(heap).heap_bytes < 2 << 20);
+    CHECK_EQ(goo_gc_verify(heap, stderr), GOO_OK);
+    void *list = NULL;
+    CHECK_EQ(goo_gc_root_add_pointer(heap, &list), GOO_OK);
+    CHECK(limits_fill(heap, m, &list, 64, hard) * 64 > hard / 100 * 80);
+    list = NULL;
+    size_t again = 0;
+    for (size_t i = 1; i < count; i++) { /* and back again, into the gaps */
+        unsigned char *leaf = array[i] == NULL ? goo_gc_alloc_leaf(m, 100000) : NULL;
+        if (leaf != NULL) {
+            CHECK(leaf[0] == 0 && leaf[50000] == 0 && leaf[99999] == 0);
+            memset(leaf, 0xa5, 100000);
+            goo_gc_write_pointer(m, array, &array[i], leaf);
+            again++;
+        }
+    }
+    CHECK_MSG(again + 20 >= count, "%zu of %zu", again, count);
+    CHECK_EQ(goo_gc_verify(heap, stderr), GOO_OK);
     goo_gc_heap_destroy(heap);
 }
 
