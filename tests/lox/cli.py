@@ -65,7 +65,8 @@ def usage_cases(scratch):
     yield make("cli/script", [hello], out="hello\n", needs_goo=False)
     yield make("cli/missing_file", ["no/such/file.lox"], 74, needs_goo=False,
                err="Could not open file \"no/such/file.lox\".\n")
-    yield make("cli/folder_for_a_file", [scratch.folder], 74, err=None, check=has("err", r"\S"))
+    yield make("cli/folder_for_a_file", [scratch.folder], 74,
+               err="Could not read file \"%s\".\n" % scratch.folder)
     yield make("cli/two_files", [hello, hello], 64, err=None, check=usage, needs_goo=False)
     yield make("cli/unknown_option", ["--no-such-option", hello], 64, err=None,
                check=has("err", r"--no-such-option"))

@@ -71,11 +71,11 @@ def open_sources():
     """What the language does not say; the answer may be a result or an error, but no crash."""
     yield "nul_byte", b"print 1;\0print 2;\n", some_end(0, 65)
     yield "deep_operands", "nil%s%s;" % ("==(nil" * 20000, ")" * 20000), some_end(0, 65, 70)
-    yield "deepest_parentheses", "%s1%s;" % ("(" * 200000, ")" * 200000), some_end(0, 65)
-    yield "deepest_unary", "%s1;" % ("!" * 400000), some_end(0, 65)
-    yield "deepest_blocks", "%s%s" % ("{" * 200000, "}" * 200000), some_end(0, 65)
-    yield "deepest_functions", "%s%s" % ("fun f() {" * 20000, "}" * 20000), some_end(0, 65)
-    yield "deepest_classes", "%s%s" % ("class C { m() {" * 20000, "}}" * 20000), some_end(0, 65)
+    for name, opening, token, closing in (
+            ("parentheses", "(", "(", ")"), ("unary", "!", "!", ""), ("blocks", "{", "{", "}"),
+            ("functions", "fun f() {", "fun", "}"), ("classes", "class C { m() {", "class", "}}")):
+        yield "deepest_" + name, "%s nil; %s" % (opening * 100000, closing * 100000), \
+            compile_error(1, token, "Too much nesting.")
     yield "deepest_branches", "if (1) " * 100000 + "1;", some_end(0, 65)
 
 
