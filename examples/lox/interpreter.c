@@ -226,6 +226,11 @@ next:
         slots[*ip++] = sp[-1];
         NEXT();
     }
+    CASE(SET_LOCAL_POP) : {
+        slots[*ip] = *--sp;
+        ip += 2;
+        NEXT();
+    }
 
     CASE(GET_GLOBAL) : {
         const Site *site = &sites[*ip++];
@@ -249,6 +254,17 @@ next:
             FAIL_IF(!interpreter_undefined_variable(vm, site));
         }
         global->value = sp[-1];
+        NEXT();
+    }
+    CASE(SET_GLOBAL_POP) : {
+        const Site *site = &sites[*ip++];
+        Global *global = (Global *)site->word0;
+        if (UNLIKELY(global->value == VALUE_UNDEFINED)) {
+            SYNC();
+            FAIL_IF(!interpreter_undefined_variable(vm, site));
+        }
+        global->value = *--sp;
+        ip++;
         NEXT();
     }
 
@@ -285,33 +301,65 @@ next:
         FAIL_IF(!property_get(vm, site));
         NEXT();
     }
-    CASE(SET_PROPERTY) : {
-        Site *site = &sites[*ip++];
-        Value receiver = sp[-2], value = sp[-1];
+    CASE(GET_LOCAL_PROPERTY) : {
+        Value receiver = slots[ip[0]];
+        const Site *site = &sites[ip[2]];
         if (LIKELY(value_is_object(receiver))) {
             LoxInstance *instance = value_as_object(receiver);
-            const LoxShape *shape = instance->shape;
-            if (shape == site->key0) {
-                goo_gc_write(mutator, instance, interpreter_slot_at(instance, site->word0), value);
-                sp--;
-                sp[-1] = value;
-                NEXT();
-            }
-            if (shape == site->key1 && (site->word1 & LOCATION_TAG_MASK) == LOCATION_SHAPE) {
-                LoxShape *after = (LoxShape *)site->word1;
-                goo_gc_write(mutator, instance, interpreter_slot_at(instance, after->last_offset),
-                             value);
-                GOO_GC_SET(mutator, instance, shape, after);
-                sp--;
-                sp[-1] = value;
+            if (LIKELY(instance->shape == site->key0)) {
+                *sp++ = *interpreter_slot_at(instance, site->word0);
+                ip += 3;
                 NEXT();
             }
         }
+        *sp++ = receiver;
+        ip++;
+        NEXT();
+    }
+    /* Stores where the site knows the shape, before or after the addition of the field; then takes
+     * `popped` values from the stack and goes on `skipped` bytes further. Falls out elsewhere. */
+#define SET_PROPERTY_BY_SITE(site, popped, skipped)                                                \
+    do {                                                                                           \
+        Value receiver = sp[-2], value = sp[-1];                                                   \
+        if (LIKELY(value_is_object(receiver))) {                                                   \
+            LoxInstance *instance = value_as_object(receiver);                                     \
+            const LoxShape *shape = instance->shape;                                               \
+            uintptr_t offset = (site)->word0;                                                      \
+            bool adds =                                                                            \
+                shape == (site)->key1 && ((site)->word1 & LOCATION_TAG_MASK) == LOCATION_SHAPE;    \
+            if (adds) {                                                                            \
+                LoxShape *after = (LoxShape *)(site)->word1;                                       \
+                GOO_GC_SET(mutator, instance, shape, after);                                       \
+                offset = after->last_offset;                                                       \
+            }                                                                                      \
+            if (adds || shape == (site)->key0) {                                                   \
+                goo_gc_write(mutator, instance, interpreter_slot_at(instance, offset), value);     \
+                sp -= (popped);                                                                    \
+                if ((popped) == 1) {                                                               \
+                    sp[-1] = value;                                                                \
+                }                                                                                  \
+                ip += (skipped);                                                                   \
+                NEXT();                                                                            \
+            }                                                                                      \
+        }                                                                                          \
+    } while (0)
+    CASE(SET_PROPERTY) : {
+        Site *site = &sites[*ip++];
+        SET_PROPERTY_BY_SITE(site, 1, 0);
         SYNC();
         FAIL_IF(!property_set(vm, site));
         sp = vm->sp;
         NEXT();
     }
+    CASE(SET_PROPERTY_POP) : {
+        Site *site = &sites[*ip++];
+        SET_PROPERTY_BY_SITE(site, 2, 1);
+        SYNC();
+        FAIL_IF(!property_set(vm, site));
+        sp = vm->sp;
+        NEXT();
+    }
+#undef SET_PROPERTY_BY_SITE
     CASE(GET_SUPER) : {
         Site *site = &sites[*ip++];
         SYNC();
@@ -368,6 +416,30 @@ next:
         sp = vm->sp;
         NEXT();
     }
+    CASE(CONSTANT_ADD) : {
+        Value constant = sites[ip[0]].constant;
+        double sum = value_as_number(sp[-1]) + value_as_number(constant);
+        if (LIKELY(sum == sum)) {
+            sp[-1] = value_from_number(sum);
+            ip += 2;
+            NEXT();
+        }
+        *sp++ = constant;
+        ip++;
+        NEXT();
+    }
+    CASE(CONSTANT_SUBTRACT) : {
+        Value constant = sites[ip[0]].constant;
+        double difference = value_as_number(sp[-1]) - value_as_number(constant);
+        if (LIKELY(difference == difference)) {
+            sp[-1] = value_from_number(difference);
+            ip += 2;
+            NEXT();
+        }
+        *sp++ = constant;
+        ip++;
+        NEXT();
+    }
 #define ARITHMETIC(operator)                                                                       \
     do {                                                                                           \
         double result = value_as_number(sp[-2]) operator value_as_number(sp[-1]);                  \
@@ -415,6 +487,15 @@ next:
     }
     CASE(JUMP_IF_FALSE) : {
         ip += 2 + (value_is_falsey(sp[-1]) ? READ_OFFSET(ip) : 0);
+        NEXT();
+    }
+    CASE(JUMP_IF_FALSE_POP) : {
+        if (value_is_falsey(sp[-1])) {
+            ip += 2 + READ_OFFSET(ip);
+            NEXT();
+        }
+        sp--;
+        ip += 3;
         NEXT();
     }
     CASE(LOOP) : {

@@ -61,7 +61,14 @@
 #define LOX_FUSED_OPCODES(X)                                                                       \
     X(LESS_JUMP, LESS)                                                                             \
     X(GREATER_JUMP, GREATER)                                                                       \
-    X(EQUAL_JUMP, EQUAL)
+    X(EQUAL_JUMP, EQUAL)                                                                           \
+    X(JUMP_IF_FALSE_POP, JUMP_IF_FALSE)                                                            \
+    X(GET_LOCAL_PROPERTY, GET_LOCAL)                                                               \
+    X(CONSTANT_ADD, CONSTANT)                                                                      \
+    X(CONSTANT_SUBTRACT, CONSTANT)                                                                 \
+    X(SET_LOCAL_POP, SET_LOCAL)                                                                    \
+    X(SET_GLOBAL_POP, SET_GLOBAL)                                                                  \
+    X(SET_PROPERTY_POP, SET_PROPERTY)
 
 typedef enum OpcodeOperands {
     OPERANDS_SIMPLE,
