@@ -121,6 +121,9 @@ void goo_allocator_destroy(GooAllocator *a) {
 
 static const GooiAllocatorOps *config_ops(const GooAllocator *a) {
     static const GooiAllocatorOps none = {NULL, NULL};
+    if ((a->capabilities & GOOI_ALLOCATOR_FIXED) != 0) {
+        return gooi_hooks.fixed_ops;
+    }
     return (a->capabilities & GOOI_ALLOCATOR_EXTENDED) != 0
                ? ((const GooiExtendedAllocator *)(const void *)a)->ops
                : &none;

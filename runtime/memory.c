@@ -31,11 +31,13 @@ static void *memory_call_mechanism(const GooiRequest *request) {
     if (memory_emulates_pages(request)) {
         size = gooi_align_up(size, gooi_platform_page_size());
     }
+    GooAllocOptions options =
+        request->options | (request->header != 0 ? GOOI_ALLOC_HEADER : GOO_ALLOC_DEFAULT);
     if (request->ptr == NULL) {
-        return a->alloc(a->context, size, request->alignment, request->options);
+        return a->alloc(a->context, size, request->alignment, options);
     }
     return a->realloc(a->context, request->ptr, request->old_size, size, request->alignment,
-                      request->options);
+                      options);
 }
 
 /* One attempt, with the bytes of an attached allocator reserved before and settled after. */
@@ -98,6 +100,15 @@ void gooi_memory_release_watched(GooAllocator *a, void *ptr, size_t size, size_t
     }
     a->free(a->context, ptr, size, alignment);
     if ((a->capabilities & GOOI_ALLOCATOR_ATTACHED) != 0) {
+        gooi_hooks.pressure_release(a, size);
+    }
+}
+
+void gooi_memory_settle(GooAllocator *a, size_t size, size_t header, size_t count) {
+    if (a->track_stats) {
+        gooi_stats_settled(a, size - header, header, count);
+    }
+    if ((a->capabilities & GOOI_ALLOCATOR_ATTACHED) != 0 && size != 0) {
         gooi_hooks.pressure_release(a, size);
     }
 }

@@ -40,6 +40,11 @@ void *gooi_memory_complete(const GooiRequest *request, bool tried);
 void gooi_memory_release_watched(GooAllocator *a, void *ptr, size_t size, size_t header,
                                  size_t alignment);
 
+/* A reset, a rewind or the end of a region took `count` counted blocks back without a free each:
+ * `size` bytes as the mechanism saw them, `header` of those hidden headers. Counts them as freed
+ * and releases them from the heaps that the allocator is attached to. */
+void gooi_memory_settle(GooAllocator *a, size_t size, size_t header, size_t count);
+
 /* The fast path of every allocation: a new block straight from the mechanism, if nothing watches
  * the allocator. NULL: there is none yet, and *out_tried says whether the mechanism was asked; the
  * caller then describes the request and lets gooi_memory_complete see to it. */

@@ -80,6 +80,14 @@ void gooi_stats_freed(GooAllocator *a, size_t size, size_t header) {
     stats_add(a, &s->total_frees, 1);
 }
 
+void gooi_stats_settled(GooAllocator *a, size_t size, size_t header, size_t count) {
+    GooAllocStats *s = &a->stats;
+    stats_subtract(a, &s->bytes_allocated, size);
+    stats_subtract(a, &s->bytes_reserved, size + header);
+    stats_subtract(a, &s->allocation_count, count);
+    stats_add(a, &s->total_frees, count);
+}
+
 void gooi_stats_resized(GooAllocator *a, size_t old_size, size_t new_size) {
     GooAllocStats *s = &a->stats;
     if (new_size >= old_size) {

@@ -16,6 +16,8 @@
 void gooi_stats_allocated(GooAllocator *a, size_t size, size_t header);
 void gooi_stats_freed(GooAllocator *a, size_t size, size_t header);
 void gooi_stats_resized(GooAllocator *a, size_t old_size, size_t new_size);
+/* `count` blocks of `size` bytes in all went at once, in a reset. */
+void gooi_stats_settled(GooAllocator *a, size_t size, size_t header, size_t count);
 void gooi_stats_failed(GooAllocator *a);
 
 #endif

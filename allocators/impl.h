@@ -1,0 +1,165 @@
+/* What allocators share: how they reach a parent, and the bump lane. Private.
+ *
+ * A lane hands out memory by moving a cursor through chunks that it gets from a source, and takes
+ * it back from the end. Arenas, regions and scopes are lanes with different rules about when the
+ * end comes.
+ *
+ *     GooiLane ──newest──▶ chunk ──older──▶ chunk ──older──▶ NULL        GooiChunkSource
+ *      cursor, end          [header|blocks ... cursor ... end]            parent, spare chunks
+ *      large ──▶ stub ──▶ stub      each stub lies in the lane; its block is the parent's own
+ *      records ──▶ record ──▶ …     each lies in front of a block that the front door counts
+ *
+ * A position is a place in a lane, seen over all its chunks; it only grows while chunks are added.
+ *
+ *   LANE-1  cursor and end lie in the newest chunk; both NULL when there is none
+ *   LANE-2  the window [cursor, limit) is all that inline forms see: limit is end, or cursor while
+ *           a tool watches memory, so that every request then comes to the call
+ *   LANE-3  bytes of a chunk at or above both `high` and the cursor were never handed out; they are
+ *           zero if the chunk was got as zero
+ *   LANE-4  nothing below `floor` is taken back or grown in place, so that what was allocated after
+ *           a mark lies at or behind its position
+ *   LANE-5  source->reserved is the sum of the sizes of all chunks and large blocks, spare ones
+ *           included, and never exceeds max_bytes
+ *
+ * Threads: one at a time. A parent is reached through the front door, so that its counters, limits
+ * and strategy hold.
+ */
+#ifndef GOO_ALLOCATORS_IMPL_H
+#define GOO_ALLOCATORS_IMPL_H
+
+#include "goo/core/types.h"
+#include "goo/runtime/memory.h"
+#include "runtime/base.h"
+#include "runtime/bits.h"
+#include "runtime/check.h"
+#include "runtime/globals.h"
+#include "runtime/memory.h"
+#include "runtime/poison.h"
+
+/* --- parents --- */
+
+/* The allocator that an argument names: NULL means this thread's. */
+static inline GooAllocator *gooi_parent(GooAllocator *a) {
+    return a != NULL ? a : gooi_current_allocator();
+}
+
+/* Zeroed memory for an allocator's own struct; NULL with errno. */
+static inline void *gooi_parent_new(GooAllocator *parent, size_t size) {
+    return goo_memory_alloc_options(parent, size, 0, GOO_ALLOC_ZERO);
+}
+
+/* --- the bump lane --- */
+
+enum {
+    GOOI_CHUNK_HEADER_SIZE = 48,
+    GOOI_RECORD_SIZE = 32,
+    GOOI_BLOCK_SIZE_MIN = 256,
+    GOOI_BLOCK_SIZE_DEFAULT = 64 * 1024
+};
+
+typedef struct GooiChunk {
+    struct GooiChunk *older;
+    size_t size;  /* header included */
+    size_t base;  /* position of the header */
+    uint8_t *high; /* LANE-3 */
+    bool zero;
+} GooiChunk;
+_Static_assert(sizeof(GooiChunk) <= GOOI_CHUNK_HEADER_SIZE, "a chunk's header holds this");
+
+/* A block with memory of its own. `ptr` NULL: it was freed. */
+typedef struct GooiLarge {
+    struct GooiLarge *older;
+    void *ptr;
+    size_t size, alignment;
+    size_t position; /* of this stub */
+    size_t counted;  /* bytes that the front door counted for it; 0: none */
+} GooiLarge;
+
+/* A large block kept for later: this lies at its start. */
+typedef struct GooiSpareLarge {
+    struct GooiSpareLarge *next;
+    size_t size, alignment;
+} GooiSpareLarge;
+
+/* In front of a block whose bytes the front door counts, so that a reset can settle them. */
+typedef struct GooiRecord {
+    struct GooiRecord *older;
+    size_t size; /* 0: it was freed, and counted as such */
+    size_t position;
+    uintptr_t check;
+} GooiRecord;
+_Static_assert(sizeof(GooiRecord) <= GOOI_RECORD_SIZE, "the room that a lane leaves for it");
+
+typedef struct GooiChunkSource {
+    GooAllocator *parent;
+    size_t block_size; /* of a common chunk, header included */
+    size_t max_bytes;  /* LANE-5; SIZE_MAX: no limit */
+    size_t reserved;
+    GooiChunk *spare;
+    size_t spare_count, spare_max; /* at most so many spare chunks are kept */
+    GooiSpareLarge *spare_large;   /* kept only by GOOI_KEEP_ALL */
+    bool refuse_large;             /* what fits no common chunk is EINVAL */
+    bool watched_memory;           /* gooi_poison_active */
+} GooiChunkSource;
+
+typedef struct GooiLane {
+    uint8_t *cursor, *limit; /* LANE-2 */
+    uint8_t *end;
+    uint8_t *floor;          /* LANE-4; compares with cursors of the newest chunk only */
+    GooiChunk *newest;
+    GooiLarge *large;
+    GooiRecord *records;
+    GooiChunkSource *source;
+} GooiLane;
+
+/* Counted blocks that a lane dropped. */
+typedef struct GooiDropped {
+    size_t bytes, count;
+} GooiDropped;
+
+/* What becomes of chunks and large blocks that a lane drops. */
+typedef enum GooiKeep { GOOI_KEEP_ALL, GOOI_KEEP_SPARE, GOOI_KEEP_NONE } GooiKeep;
+
+/* block_size 0: the default; below the least: the least. max_bytes 0: none. */
+void gooi_source_init(GooiChunkSource *source, GooAllocator *parent, size_t block_size,
+                      size_t max_bytes);
+/* Gives spare chunks back until `keep` are left, and all spare large blocks unless `keep_large`. */
+void gooi_source_trim(GooiChunkSource *source, size_t keep, bool keep_large);
+
+void gooi_lane_init(GooiLane *lane, GooiChunkSource *source);
+
+/* Everything that the fast path below does not do. `counted`: the front door counts this block.
+ * NULL with errno, and nothing changed but spare memory. */
+void *gooi_lane_alloc(GooiLane *lane, size_t size, size_t alignment, GooAllocOptions options,
+                      bool counted);
+void *gooi_lane_realloc(GooiLane *lane, void *ptr, size_t old_size, size_t new_size,
+                        size_t alignment, GooAllocOptions options, bool counted);
+bool gooi_lane_resize(GooiLane *lane, void *ptr, size_t old_size, size_t new_size);
+void gooi_lane_free(GooiLane *lane, void *ptr, size_t size);
+/* Whether ptr lies in memory that the lane has handed out and not taken back. */
+bool gooi_lane_owns(const GooiLane *lane, const void *ptr);
+
+size_t gooi_lane_position(const GooiLane *lane);
+/* From now on nothing before this position is taken back singly (LANE-4). */
+void gooi_lane_set_floor(GooiLane *lane);
+/* Drops everything at or behind a position that gooi_lane_position gave. */
+GooiDropped gooi_lane_rewind(GooiLane *lane, size_t position, GooiKeep keep);
+/* Drops everything. */
+GooiDropped gooi_lane_clear(GooiLane *lane, GooiKeep keep);
+
+/* Tells the front door about counted blocks that went without a free each. */
+void gooi_lane_settle(GooAllocator *a, GooiDropped dropped);
+
+/* The fast path: a block from the newest chunk, or NULL. No options, nobody counts. */
+static GOOI_ALWAYS_INLINE void *gooi_lane_bump(GooiLane *lane, size_t size, size_t alignment) {
+    uintptr_t cursor = (uintptr_t)lane->cursor;
+    uintptr_t start = (cursor + (alignment - 1)) & ~(uintptr_t)(alignment - 1);
+    size_t need = start - cursor + size; /* FRONT-1: no overflow */
+    if (GOOI_UNLIKELY(need > (size_t)(lane->limit - lane->cursor))) {
+        return NULL;
+    }
+    lane->cursor = (uint8_t *)(start + size);
+    return (void *)start;
+}
+
+#endif
