@@ -120,7 +120,7 @@ void goo_allocator_destroy(GooAllocator *a) {
 }
 
 static const GooiAllocatorOps *config_ops(const GooAllocator *a) {
-    static const GooiAllocatorOps none = {NULL, NULL};
+    static const GooiAllocatorOps none = {0};
     if ((a->capabilities & GOOI_ALLOCATOR_FIXED) != 0) {
         return gooi_hooks.fixed_ops;
     }

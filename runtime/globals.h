@@ -42,12 +42,13 @@
 
 /* Private bit: its memory comes from another allocator through the front door, which counts it
  * there, or from the caller. An extended allocator counts as one of these anyway. */
-#define GOOI_ALLOCATOR_DERIVED 0x10000000u
+#define GOOI_ALLOCATOR_DERIVED 0x08000000u
 
 /* Whether memory enters the process here: what process-wide figures, limits and the table of
  * blocks are about. */
 static inline bool gooi_allocator_is_root(const GooAllocator *a) {
-    return (a->capabilities & (GOOI_ALLOCATOR_EXTENDED | GOOI_ALLOCATOR_DERIVED)) == 0;
+    return (a->capabilities &
+            (GOOI_ALLOCATOR_EXTENDED | GOOI_ALLOCATOR_DERIVED | GOOI_ALLOCATOR_FIXED)) == 0;
 }
 
 /* What an allocator of the library can do beyond the public struct; each may be NULL. */
@@ -83,16 +84,6 @@ typedef struct GooiHooks {
 } GooiHooks;
 extern GooiHooks gooi_hooks;
 
-/* What of the process the front door has to watch: one word, so that one test finds that it is
- * nothing. Changes are seen by other threads soon, not at once. */
-enum {
-    GOOI_WATCH_TRACKING = 1,  /* process-wide statistics (stats.c) */
-    GOOI_WATCH_CALLBACKS = 2, /* observers or interceptors (callbacks.c) */
-    GOOI_WATCH_BLOCKS = 4,    /* the table of live blocks (blocks.c) */
-    GOOI_WATCH_LIMIT = 8      /* GooMemoryConfig.limit_bytes (limit.c) */
-};
-extern _Atomic uint32_t gooi_watch;
-
 /* Which allocators are attached to which heaps (gc/pressure.c), under its lock, and how many heaps
  * the process has (gc/space.c). */
 typedef struct GooiAttachment GooiAttachment;
@@ -109,38 +100,13 @@ extern _Atomic(GooOutOfMemFn) gooi_out_of_mem_handler; /* NULL: none */
 /* NULL: the default allocator. */
 extern GOOI_THREAD_LOCAL GooAllocator *gooi_thread_allocator;
 
-/* How often goo_memory_init ran without its cleanup, what is set up, and what was found. */
+/* How often goo_memory_init ran without its cleanup, and what default it found. */
 typedef struct GooiInit {
     atomic_flag lock;
     size_t depth;
-    GooMemoryConfig config;
     GooAllocator *previous_default;
-    bool previous_tracking;
 } GooiInit;
 extern GooiInit gooi_init;
-
-/* Statistics: the counters of threads (stats.c). */
-typedef struct GooiShard GooiShard;
-typedef struct GooiTotals GooiTotals;
-extern GOOI_THREAD_LOCAL GooiShard *gooi_shard; /* NULL: this thread has counted nothing yet */
-extern _Atomic(GooiShard *) gooi_shards;        /* all of them; they are never freed */
-extern atomic_flag gooi_stats_lock;             /* who joins, leaves, claims and resets */
-
-/* Callbacks (callbacks.c). */
-typedef struct GooiCallbacks GooiCallbacks;
-extern GooiCallbacks gooi_callbacks;
-extern GOOI_THREAD_LOCAL GooiThreadCallbacks gooi_thread_callbacks;
-
-/* The table of blocks (blocks.c), and what it does. */
-typedef struct GooiBlocks GooiBlocks;
-extern GooiBlocks gooi_blocks;
-
-/* Bytes that root allocators may have given at most, and have given since the limit was set. */
-typedef struct GooiLimit {
-    _Atomic size_t max_bytes;
-    _Atomic size_t used_bytes; /* wraps below 0 when blocks from before are freed */
-} GooiLimit;
-extern GooiLimit gooi_limit;
 
 /* The secret in the check words of legacy blocks; 0 until the first such block is made. */
 extern _Atomic uint64_t gooi_check_key;

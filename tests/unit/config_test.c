@@ -139,7 +139,7 @@ static bool extended_owns(GooAllocator *a, const void *ptr) {
 }
 
 GOO_TEST(config, reset_and_owns_reach_allocators_that_have_them) {
-    static const GooiAllocatorOps ops = {extended_reset, extended_owns};
+    static const GooiAllocatorOps ops = {.reset = extended_reset, .owns = extended_owns};
     Mock mock;
     GooiExtendedAllocator extended = {.allocator = *mock_init(&mock), .ops = &ops};
     extended.allocator.capabilities = GOOI_ALLOCATOR_EXTENDED;
