@@ -185,8 +185,10 @@ bool gooi_region_next_block(GooGcHeap *heap, GooiRegion *region) {
             region->next_block = first_refused; /* to be looked at again next time */
             return false;
         }
-        if (gooi_slab_acquire(heap, 1, GOOI_SLAB_BLOCKS_OF) == NULL) {
+        const GooiSlab *slab = gooi_slab_acquire(heap, 1, GOOI_SLAB_BLOCKS_OF);
+        if (slab == NULL) {
             return false;
         }
+        region->next_block = slab->index * (uint32_t)GOOI_SLAB_BLOCKS; /* maybe a step back */
     }
 }

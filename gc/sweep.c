@@ -89,18 +89,51 @@ void gooi_sweep_finish(GooGcHeap *heap) {
     heap->stats.sweep_ns += gooi_platform_time_ns() - start;
 }
 
-/* Gives the memory of free blocks back to the OS; they are clean again. Returns the bytes. */
-size_t gooi_sweep_release_empty(GooGcHeap *heap) {
+/* Gives the memory of a slab's free blocks back to the OS; they are clean again. */
+static size_t sweep_release_blocks(GooGcHeap *heap, GooiSlab *slab) {
     size_t released = 0;
-    gooi_sweep_finish(heap);
-    for (uint32_t i = 0; gooi_block_at_or_after(heap, &i); i++) {
-        uintptr_t address = gooi_block_address(heap, i);
-        GooiBlock *block = gooi_block_of(address);
+    for (size_t b = GOOI_FIRST_BLOCK; b < GOOI_SLAB_BLOCKS; b++) {
+        GooiBlock *block = &slab->blocks[b];
+        void *address = (char *)slab + (b << GOOI_BLOCK_LOG2);
         if (block->state == GOOI_BLOCK_FREE && !block->clean &&
-            gooi_platform_discard((void *)address, GOOI_BLOCK_SIZE)) {
+            gooi_platform_discard(address, GOOI_BLOCK_SIZE)) {
             block->clean = true;
             gooi_space_unaccount(heap, GOOI_BLOCK_SIZE, GOOI_BLOCK_TABLE_SIZE);
             released += GOOI_BLOCK_SIZE;
+        }
+    }
+    return released;
+}
+
+/* Gives a slab without objects back, so that it can serve as any kind. */
+static size_t sweep_release_slab(GooGcHeap *heap, GooiSlab *slab) {
+    size_t dirty = 0;
+    for (size_t b = GOOI_FIRST_BLOCK; b < GOOI_SLAB_BLOCKS; b++) {
+        dirty += !slab->blocks[b].clean;
+    }
+    gooi_space_unaccount(heap, dirty * GOOI_BLOCK_SIZE, dirty * GOOI_BLOCK_TABLE_SIZE);
+    gooi_slab_release(heap, slab->index, 1);
+    return dirty * GOOI_BLOCK_SIZE;
+}
+
+static bool sweep_slab_is_empty(const GooiSlab *slab) {
+    for (size_t b = GOOI_FIRST_BLOCK; b < GOOI_SLAB_BLOCKS; b++) {
+        if (slab->blocks[b].state != GOOI_BLOCK_FREE) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Gives empty slabs and blocks back to the OS; the bytes of blocks. */
+size_t gooi_sweep_release_empty(GooGcHeap *heap) {
+    size_t released = 0;
+    gooi_sweep_finish(heap);
+    for (uint32_t i = 0; i < heap->slab_count; i++) {
+        GooiSlab *slab = (GooiSlab *)gooi_slab_address(heap, i);
+        if (heap->slabs[i].kind == GOOI_SLAB_BLOCKS_OF) {
+            released += sweep_slab_is_empty(slab) ? sweep_release_slab(heap, slab)
+                                                  : sweep_release_blocks(heap, slab);
         }
     }
     return released;

@@ -294,6 +294,30 @@ GOO_TEST(gc_alloc, mixed_sizes_in_a_fragmented_heap) {
     goo_gc_heap_destroy(heap);
 }
 
+/* A slab that became free among others is filled, whatever its index. */
+GOO_TEST(gc_alloc, slabs_are_used_again_at_once) {
+    GooGcHeap *heap = heap_of("initial=512M");
+    GooGcMutator *m = goo_gc_attach(heap);
+    enum { FIRST = 6 << 20, HUGE = 30 << 20, SECOND = 20 << 20 };
+    for (size_t bytes = 0; bytes < FIRST; bytes += 64) {
+        goo_gc_push(m, goo_gc_alloc_leaf(m, 64));
+    }
+    CHECK(goo_gc_alloc_leaf(m, HUGE) != NULL);
+    for (size_t bytes = 0; bytes < FIRST; bytes += 64) { /* behind the huge object */
+        goo_gc_push(m, goo_gc_alloc_leaf(m, 64));
+    }
+    collect(m); /* the huge one dies */
+    for (size_t bytes = 0; bytes < SECOND; bytes += 64) {
+        CHECK(goo_gc_alloc_leaf(m, 64) != NULL);
+    }
+    size_t slabs = 0;
+    for (uint32_t i = 0; i < heap->slab_count; i++) {
+        slabs += heap->slabs[i].kind == GOOI_SLAB_BLOCKS_OF;
+    }
+    CHECK_EQ(slabs, (2 * FIRST + SECOND) / (GOOI_SLAB_SIZE - GOOI_TABLE_SIZE) + 1);
+    goo_gc_heap_destroy(heap);
+}
+
 /* --- realloc --- */
 
 GOO_TEST(gc_alloc, realloc_of_leaves) {

@@ -224,6 +224,23 @@ GOO_TEST(gc_limits, memory_between_large_objects) {
     goo_gc_heap_destroy(heap);
 }
 
+/* Address space is used for what is wanted now, not for what was wanted once. */
+GOO_TEST(gc_limits, reservation_changes_hands) {
+    GooGcHeap *heap = heap_of("reserve=64M");
+    GooGcMutator *m = goo_gc_attach(heap);
+    void *list = NULL;
+    CHECK_EQ(goo_gc_root_add_pointer(heap, &list), GOO_OK);
+    static const size_t sizes[] = {64, 20000, 6 << 20, 5000, 1 << 20, 64};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        size_t count = limits_fill(heap, m, &list, sizes[i], SIZE_MAX);
+        CHECK_MSG(count * sizes[i] >= 40 << 20, "%zu objects of %zu bytes", count, sizes[i]);
+        CHECK_EQ(goo_gc_verify(heap, stderr), GOO_OK);
+        list = NULL;
+    }
+    CHECK_EQ(goo_gc_get_stats(heap).limit_hits, 0);
+    goo_gc_heap_destroy(heap);
+}
+
 static void limits_count_death(void *object, void *user) {
     (void)object;
     ++*(size_t *)user;
