@@ -1,8 +1,11 @@
-/* error.c: runtime errors. Lox has no way to catch one: the script ends, with a trace. */
+/* error.c: runtime errors. Lox has no way to catch one: the script ends, with a trace. What it has
+ * left in globals goes on living at the prompt, so captured variables leave the stack first. */
 #include "error.h"
 
 #include <stdarg.h>
 #include <stdio.h>
+
+#include "upvalue.h"
 
 static void error_trace(const Vm *vm) {
     for (const CallFrame *frame = vm->frame; frame != NULL && frame >= vm->frames; frame--) {
@@ -24,9 +27,9 @@ bool error_raise(Vm *vm, const char *format, ...) {
     va_end(arguments);
     fputc('\n', stderr);
     error_trace(vm);
+    upvalue_close(vm, vm->stack);
     vm->sp = vm->stack;
     vm->frame = NULL;
-    vm->open_upvalues = NULL;
     return false;
 }
 

@@ -17,6 +17,7 @@
 #include "goo/gc/inline.h"
 #include "print.h"
 #include "property.h"
+#include "upvalue.h"
 
 #if defined(__GNUC__) || defined(__clang__)
 #ifndef LOX_COMPUTED_GOTO
@@ -33,7 +34,6 @@
 
 /* The types whose objects the loop makes: here, so that the inline allocation is folded. */
 static const uint64_t interpreter_word_1[] = {UINT64_C(1) << 1};
-static const uint64_t interpreter_word_2[] = {UINT64_C(1) << 2};
 static const uint64_t interpreter_words_1_2[] = {UINT64_C(3) << 1};
 
 const GooGcType lox_instance_type = {.name = "instance",
@@ -53,54 +53,17 @@ const GooGcType lox_closure_type = {.name = "closure",
                                     .bitmap_words = 1,
                                     .array_offset = offsetof(LoxClosure, upvalues)};
 
-const GooGcType lox_upvalue_type = {.name = "upvalue",
-                                    .size = sizeof(LoxUpvalue),
-                                    .layout = GOO_GC_LAYOUT_BITMAP,
-                                    .bitmap = interpreter_word_2,
-                                    .bitmap_words = 1};
-
 const GooGcType lox_bound_method_type = {.name = "bound method",
                                          .size = sizeof(LoxBoundMethod),
                                          .layout = GOO_GC_LAYOUT_BITMAP,
                                          .bitmap = interpreter_words_1_2,
                                          .bitmap_words = 1};
 
-/* The open upvalue of a stack slot, which closures share. NULL when memory is short. */
-static LoxUpvalue *interpreter_capture(Vm *vm, Value *local) {
-    LoxUpvalue **link = &vm->open_upvalues;
-    while (*link != NULL && (*link)->location > local) {
-        link = &(*link)->next;
-    }
-    if (*link != NULL && (*link)->location == local) {
-        return *link;
-    }
-    /* `link` stays good: a collection moves nothing, and open upvalues are roots. */
-    LoxUpvalue *upvalue = goo_gc_alloc(vm->mutator, &lox_upvalue_type, sizeof *upvalue);
-    if (upvalue == NULL) {
-        return NULL;
-    }
-    upvalue->location = local;
-    upvalue->closed = VALUE_NIL;
-    upvalue->next = *link;
-    *link = upvalue;
-    return upvalue;
-}
-
-/* Moves the values of all captured slots from `last` up into their upvalues. */
-static void interpreter_close(Vm *vm, const Value *last) {
-    while (vm->open_upvalues != NULL && vm->open_upvalues->location >= last) {
-        LoxUpvalue *upvalue = vm->open_upvalues;
-        goo_gc_write(vm->mutator, upvalue, &upvalue->closed, *upvalue->location);
-        upvalue->location = &upvalue->closed;
-        vm->open_upvalues = upvalue->next;
-    }
-}
-
 /* Fills a closure that is on top of the stack from the operands at `ip`. */
 static bool interpreter_fill_closure(Vm *vm, LoxClosure *closure, const uint8_t *ip) {
     for (int i = 0; i < closure->function->upvalue_count; i++) {
         uint8_t is_local = ip[2 * i], index = ip[2 * i + 1];
-        LoxUpvalue *upvalue = is_local != 0 ? interpreter_capture(vm, vm->frame->slots + index)
+        LoxUpvalue *upvalue = is_local != 0 ? upvalue_capture(vm, vm->frame->slots + index)
                                             : vm->frame->closure->upvalues[index];
         if (upvalue == NULL) {
             return error_out_of_memory(vm);
@@ -661,14 +624,14 @@ enter : {
         NEXT();
     }
     CASE(CLOSE_UPVALUE) : {
-        interpreter_close(vm, sp - 1);
+        upvalue_close(vm, sp - 1);
         sp--;
         NEXT();
     }
     CASE(RETURN) : {
         Value result = sp[-1];
         if (UNLIKELY(vm->open_upvalues != NULL)) {
-            interpreter_close(vm, slots);
+            upvalue_close(vm, slots);
         }
         if (UNLIKELY(frame == vm->frames)) {
             vm->frame = NULL;

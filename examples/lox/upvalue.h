@@ -1,0 +1,12 @@
+/* upvalue.h: variables that outlive their frame. */
+#ifndef LOX_UPVALUE_H
+#define LOX_UPVALUE_H
+
+#include "vm.h"
+
+/* The open upvalue of a stack slot, which closures share. NULL when memory is short. May collect. */
+LoxUpvalue *upvalue_capture(Vm *vm, Value *local);
+/* Moves the values of all captured slots from `last` up into their upvalues. */
+void upvalue_close(Vm *vm, const Value *last);
+
+#endif
