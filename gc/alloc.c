@@ -18,6 +18,7 @@
 
 #include "gc/heap.h"
 #include "runtime/bits.h"
+#include "runtime/platform/platform.h"
 
 /* --- spans --- */
 
@@ -203,6 +204,8 @@ static void alloc_check_allowed(const GooGcMutator *m) {
     GOO_REQUIRE(m != NULL && m->heap->magic == GOOI_HEAP_MAGIC,
                 "goo_gc_alloc: mutator %p of no living heap", (const void *)m);
     GOO_REQUIRE(m->heap->attached, "goo_gc_alloc: mutator %p is detached", (const void *)m);
+    GOO_REQUIRE(m->thread_id == gooi_platform_thread_id(),
+                "goo_gc_alloc: mutator %p is another thread's", (const void *)m);
     GOO_REQUIRE(!m->heap->collecting,
                 "goo_gc_alloc: called inside a collection (a trace, a finalize, a listener)");
     GOO_REQUIRE(m->blocking_depth == 0, "goo_gc_alloc: called inside a blocking region");

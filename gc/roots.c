@@ -104,17 +104,27 @@ static void roots_visit_mutator(GooGcMutator *m, GooGcVisitor *v) {
         }
     }
     goo_gc_visit_pointers(v, m->temporaries.items, m->temporaries.count);
-    const GooiStack *stacks = m->stacks.items;
-    for (size_t i = 0; i < m->stacks.count; i++) {
-        goo_gc_visit_conservative(v, stacks[i].low, stacks[i].high);
-    }
 }
 
-static void roots_visit_stack_from(const void *stack_pointer, void *visitor) {
-    const void *low, *high;
-    if (gooi_platform_stack_bounds(&low, &high)) {
-        goo_gc_visit_conservative(visitor, stack_pointer, high);
+/* The registers stand at and above stack_pointer by now: on the thread's own stack, or on one that
+ * was added, where a fiber is running. */
+static void roots_visit_stacks(const void *stack_pointer, void *visitor) {
+    GooGcVisitor *v = visitor;
+    const GooGcMutator *m = &v->heap->mutator;
+    const GooiStack *stacks = m->stacks.items;
+    bool on_added_stack = false;
+    for (size_t i = 0; i < m->stacks.count; i++) {
+        goo_gc_visit_conservative(v, stacks[i].low, stacks[i].high);
+        on_added_stack |= stack_pointer >= stacks[i].low && stack_pointer < stacks[i].high;
     }
+    const void *low, *high;
+    if (on_added_stack || !v->heap->options.scan_stacks ||
+        !gooi_platform_stack_bounds(&low, &high)) {
+        return;
+    }
+    GOO_REQUIRE(stack_pointer >= low && stack_pointer < high,
+                "gc: this thread runs on the stack around %p, which was not added", stack_pointer);
+    goo_gc_visit_conservative(v, stack_pointer, high);
 }
 
 void gooi_roots_visit(GooGcHeap *heap, GooGcVisitor *v) {
@@ -122,8 +132,8 @@ void gooi_roots_visit(GooGcHeap *heap, GooGcVisitor *v) {
     roots_visit_handles(heap, v);
     if (heap->attached) {
         roots_visit_mutator(&heap->mutator, v);
-        if (heap->options.scan_stacks) {
-            gooi_platform_with_spilled_registers(roots_visit_stack_from, v);
+        if (heap->options.scan_stacks || heap->mutator.stacks.count != 0) {
+            gooi_platform_with_spilled_registers(roots_visit_stacks, v);
         }
     }
 }

@@ -3,36 +3,17 @@
  * Deaths are seen through a finalizer. Public headers only.
  */
 #include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 
-#include "tests/gc/support.h"
+#include "goo/runtime/memory.h"
+#include "tests/gc/roots_fixture.h"
 
-typedef struct RootsFixture {
-    GooGcHeap *heap;
-    GooGcMutator *m;
-    int deaths;
-} RootsFixture;
-
-static void roots_begin(RootsFixture *f, const char *text) {
-    f->heap = heap_of(text);
-    f->m = goo_gc_attach(f->heap);
-    f->deaths = 0;
-}
-
-/* Collections with something allocated between, so that the place of what died is used again. */
-static void roots_collect(RootsFixture *f) {
-    for (int i = 0; i < 3; i++) {
-        collect(f->m);
-        for (int j = 0; j < 100; j++) {
-            CHECK(goo_gc_alloc_leaf(f->m, 16) != NULL);
-        }
-    }
-}
-
-static void roots_expect(RootsFixture *f, int deaths) {
-    roots_collect(f);
-    CHECK_EQ(f->deaths, deaths);
-}
+/* A panic leaves the heap in the midst of something: it is given up, and not forgotten, so that
+ * leak checkers do not call it lost. */
+static GooGcMutator *roots_misused;
+static GooGcMutator *volatile roots_given_up[3];
 
 GOO_TEST(gc_roots, nothing_keeps_nothing) {
     RootsFixture f;
@@ -253,101 +234,6 @@ GOO_TEST(gc_roots, added_stack) {
     goo_gc_heap_destroy(f.heap);
 }
 
-/* --- the thread's own stack --- */
-
-enum { ROOTS_ON_STACK = 200 };
-
-/* Volatile, so that the pointers stay on the stack; every other one is an interior one. */
-static __attribute__((noinline)) int roots_hold_on_stack(RootsFixture *f) {
-    char *volatile held[ROOTS_ON_STACK];
-    for (size_t i = 0; i < ROOTS_ON_STACK; i++) {
-        held[i] = (char *)mortal_new(f->m, &f->deaths) + (i % 2 == 0 ? 0 : 9);
-    }
-    roots_collect(f);
-    int deaths = f->deaths;
-    for (size_t i = 0; i < ROOTS_ON_STACK; i++) {
-        CHECK(goo_gc_base_of(f->heap, held[i]) == (void *)(held[i] - (i % 2 == 0 ? 0 : 9)));
-        held[i] = NULL;
-    }
-    return deaths;
-}
-
-static __attribute__((noinline)) void roots_clear_stack(void) {
-    char *zeros[4 * ROOTS_ON_STACK];
-    memset(zeros, 0, sizeof zeros);
-    __asm__ volatile("" : : "r"(zeros) : "memory");
-}
-
-GOO_TEST(gc_roots, scanned_stack) {
-    RootsFixture f;
-    roots_begin(&f, "scan_stacks,verify");
-    CHECK_EQ(roots_hold_on_stack(&f), 0);
-    roots_clear_stack();
-    roots_collect(&f);
-    /* A stray copy may keep a few. */
-    CHECK_MSG(f.deaths > ROOTS_ON_STACK * 9 / 10, "%d of %d died", f.deaths, ROOTS_ON_STACK);
-    goo_gc_heap_destroy(f.heap);
-    CHECK_EQ(f.deaths, ROOTS_ON_STACK);
-}
-
-/* Four pointers that live in registers across the calls: the loop keeps them out of memory where
- * the compiler can. Under stress a missed register is a poisoned object. */
-static __attribute__((noinline)) uint64_t roots_use_registers(GooGcMutator *m, int rounds) {
-    register Pair *a = pair_new(m, NULL, NULL, 1);
-    register Pair *b = pair_new(m, NULL, NULL, 2);
-    register Pair *c = pair_new(m, NULL, NULL, 3);
-    register Pair *d = pair_new(m, NULL, NULL, 4);
-    uint64_t sum = 0;
-    for (int i = 0; i < rounds; i++) {
-        a = pair_new(m, a, NULL, a->value + 1);
-        b = pair_new(m, NULL, NULL, b->value + 1);
-        c = pair_new(m, NULL, NULL, c->value + 1);
-        d = pair_new(m, NULL, NULL, d->value + 1);
-        sum += a->first->value + b->value + c->value + d->value;
-        a->first = NULL;
-    }
-    return sum;
-}
-
-GOO_TEST(gc_roots, registers) {
-    RootsFixture f;
-    roots_begin(&f, "scan_stacks,stress=1,poison");
-    enum { ROUNDS = 300 };
-    uint64_t expected = 0;
-    for (uint64_t i = 0; i < ROUNDS; i++) {
-        expected += (1 + i) + (3 + i) + (4 + i) + (5 + i);
-    }
-    CHECK_EQ(roots_use_registers(f.m, ROUNDS), expected);
-    goo_gc_heap_destroy(f.heap);
-}
-
-#if defined(__x86_64__)
-/* One pointer in each callee-saved register and nowhere else, by force. */
-static __attribute__((noinline)) int roots_only_in_registers(RootsFixture *f) {
-    uintptr_t hidden[4]; /* complemented, so that they are no pointers */
-    for (size_t i = 0; i < 4; i++) {
-        hidden[i] = ~(uintptr_t)mortal_new(f->m, &f->deaths);
-    }
-    roots_clear_stack();
-    register uintptr_t r12 __asm__("r12") = ~hidden[0];
-    register uintptr_t r13 __asm__("r13") = ~hidden[1];
-    register uintptr_t r14 __asm__("r14") = ~hidden[2];
-    register uintptr_t r15 __asm__("r15") = ~hidden[3];
-    __asm__ volatile("" : "+r"(r12), "+r"(r13), "+r"(r14), "+r"(r15));
-    goo_gc_collect(f->m, GOO_GC_FULL);
-    __asm__ volatile("" : "+r"(r12), "+r"(r13), "+r"(r14), "+r"(r15));
-    return f->deaths;
-}
-
-GOO_TEST(gc_roots, callee_saved_registers) {
-    RootsFixture f;
-    roots_begin(&f, "scan_stacks");
-    CHECK_EQ(roots_only_in_registers(&f), 0);
-    goo_gc_heap_destroy(f.heap);
-    CHECK_EQ(f.deaths, 4);
-}
-#endif
-
 /* --- the mutator --- */
 
 GOO_TEST(gc_roots, detached_mutators_keep_nothing) {
@@ -379,11 +265,6 @@ GOO_TEST(gc_roots, attaching_costs_no_memory) {
     CHECK_EQ(goo_gc_get_stats(f.heap).allocated_objects, 1000);
     goo_gc_heap_destroy(f.heap);
 }
-
-/* A panic leaves the heap in the midst of something: it is given up, and not forgotten, so that
- * leak checkers do not call it lost. */
-static GooGcMutator *roots_misused;
-static GooGcMutator *volatile roots_given_up[3];
 
 static void roots_allocate_in_finalize(void *object, void *user) {
     (void)object;
@@ -419,6 +300,33 @@ GOO_TEST(gc_roots, allocation_where_it_is_forbidden) {
     CHECK(goo_gc_alloc(f.m, &type, 0) != NULL);
     CHECK_PANICS(goo_gc_heap_destroy(f.heap), "inside a collection");
     roots_given_up[0] = f.m;
+}
+
+/* --- threads --- */
+
+static char roots_thread_message[512];
+
+static void roots_thread_panic(const char *message) {
+    snprintf(roots_thread_message, sizeof roots_thread_message, "%s", message);
+    pthread_exit(NULL);
+}
+
+static void *roots_allocate_elsewhere(void *m) {
+    return goo_gc_alloc_leaf(m, 10000);
+}
+
+GOO_TEST(gc_roots, mutator_of_another_thread) {
+    RootsFixture f;
+    roots_begin(&f, "");
+    pthread_t thread;
+    void *result = &f;
+    goo_set_panic_handler(roots_thread_panic);
+    CHECK_EQ(pthread_create(&thread, NULL, roots_allocate_elsewhere, f.m), 0);
+    CHECK_EQ(pthread_join(thread, &result), 0);
+    goo_set_panic_handler(NULL);
+    CHECK_PTR_EQ(result, NULL);
+    CHECK(strstr(roots_thread_message, "another thread") != NULL);
+    goo_gc_heap_destroy(f.heap);
 }
 
 GOO_TEST(gc_roots, allocation_in_a_finalizer) {
