@@ -56,6 +56,7 @@ typedef struct GooiAllocatorOps {
     void (*reset)(GooAllocator *a);
     bool (*owns)(GooAllocator *a, const void *ptr);
     GooAllocStats (*stats)(GooAllocator *a); /* counters of its own, instead of the front door's */
+    void (*refused)(GooAllocator *a); /* a request ended in NULL; once, however often it was tried */
 } GooiAllocatorOps;
 typedef struct GooiExtendedAllocator {
     GooAllocator allocator;

@@ -33,11 +33,23 @@ static bool policy_must_not_fail(const GooiRequest *request) {
            request->allocator->strategy == GOO_ALLOC_STRATEGY_PANIC;
 }
 
-void *gooi_policy_refuse(const GooiRequest *request, int reason) {
-    GooAllocator *a = request->allocator;
+/* Counts a request that gave NULL: the allocator's counters, and those of its own where it has any
+ * (POLICY-1). */
+static void policy_count_failure(GooAllocator *a) {
     if (a->track_stats) {
         gooi_stats_failed(a);
     }
+    if ((a->capabilities & GOOI_ALLOCATOR_EXTENDED) != 0) {
+        const GooiAllocatorOps *ops = ((const GooiExtendedAllocator *)(const void *)a)->ops;
+        if (ops->refused != NULL) {
+            ops->refused(a);
+        }
+    }
+}
+
+void *gooi_policy_refuse(const GooiRequest *request, int reason) {
+    GooAllocator *a = request->allocator;
+    policy_count_failure(a);
     if (policy_must_not_fail(request)) {
         gooi_panic("%s: %s: %zu bytes aligned to %zu from allocator '%s'%s, asked for at %s:%d",
                    request->call, reason == ENOMEM ? "out of memory" : "request refused",
