@@ -24,10 +24,12 @@
 #define LOX_COMPUTED_GOTO 1
 #endif
 #pragma GCC diagnostic ignored "-Wpedantic"
+#define NEVER_INLINE __attribute__((noinline))
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 #else
 #define LOX_COMPUTED_GOTO 0
+#define NEVER_INLINE
 #define LIKELY(x) (x)
 #define UNLIKELY(x) (x)
 #endif
@@ -60,7 +62,7 @@ const GooGcType lox_bound_method_type = {.name = "bound method",
                                          .bitmap_words = 1};
 
 /* Fills a closure that is on top of the stack from the operands at `ip`. */
-static bool interpreter_fill_closure(Vm *vm, LoxClosure *closure, const uint8_t *ip) {
+static NEVER_INLINE bool interpreter_fill_closure(Vm *vm, LoxClosure *closure, const uint8_t *ip) {
     for (int i = 0; i < closure->function->upvalue_count; i++) {
         uint8_t is_local = ip[2 * i], index = ip[2 * i + 1];
         LoxUpvalue *upvalue = is_local != 0 ? upvalue_capture(vm, vm->frame->slots + index)
@@ -74,7 +76,7 @@ static bool interpreter_fill_closure(Vm *vm, LoxClosure *closure, const uint8_t 
 }
 
 /* a b -> a + b, where at least one is no number or the sum is a NaN. */
-static bool interpreter_add(Vm *vm) {
+static NEVER_INLINE bool interpreter_add(Vm *vm) {
     Value a = vm->sp[-2], b = vm->sp[-1];
     if (value_is_string(a) && value_is_string(b)) {
         LoxString *string = string_concatenate(vm, value_as_string(a), value_as_string(b));
@@ -91,19 +93,19 @@ static bool interpreter_add(Vm *vm) {
     return true;
 }
 
-static bool interpreter_need_numbers(Vm *vm) {
+static NEVER_INLINE bool interpreter_need_numbers(Vm *vm) {
     return (value_is_number(vm->sp[-2]) && value_is_number(vm->sp[-1])) ||
            error_raise(vm, "Operands must be numbers.");
 }
 
-static void interpreter_print(Vm *vm) {
+static NEVER_INLINE void interpreter_print(Vm *vm) {
     PrintTarget target = {.file = stdout};
     print_value(&target, vm->sp[-1]);
     (void)putc('\n', stdout);
     vm->sp--;
 }
 
-static bool interpreter_inherit(Vm *vm) {
+static NEVER_INLINE bool interpreter_inherit(Vm *vm) {
     if (!value_is_a(vm->sp[-2], &lox_class_type)) {
         return error_raise(vm, "Superclass must be a class.");
     }
@@ -114,7 +116,7 @@ static bool interpreter_inherit(Vm *vm) {
     return true;
 }
 
-static bool interpreter_undefined_variable(Vm *vm, const Site *site) {
+static NEVER_INLINE bool interpreter_undefined_variable(Vm *vm, const Site *site) {
     return error_raise(vm, "Undefined variable '%s'.", value_as_string(site->constant)->bytes);
 }
 

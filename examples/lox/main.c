@@ -42,8 +42,9 @@ static int main_run_file(Vm *vm, const char *path) {
 static int main_run(const Options *options) {
     Vm *vm = vm_create(&options->heap);
     if (vm == NULL) {
-        fprintf(stderr, "lox: could not create the heap: %s\n", strerror(errno));
-        return errno == ENOTSUP || errno == EINVAL ? EXIT_USAGE : EXIT_RUNTIME;
+        int reason = errno;
+        fprintf(stderr, "lox: could not create the heap: %s\n", strerror(reason));
+        return reason == ENOTSUP || reason == EINVAL ? EXIT_USAGE : EXIT_RUNTIME;
     }
     vm->disassemble = options->disassemble;
     int status = EXIT_OK;
@@ -52,8 +53,11 @@ static int main_run(const Options *options) {
     } else {
         repl(vm);
     }
+    if (fflush(stdout) != 0) {
+        fprintf(stderr, "lox: could not write the output: %s\n", strerror(errno));
+        status = EXIT_FILE;
+    }
     if (options->gc_stats) {
-        fflush(stdout);
         stats_table_print(vm->heap, stderr);
     }
     vm_destroy(vm);
