@@ -1,10 +1,10 @@
 /* disassemble.c: a function's code in readable form, on standard error.
  *
- *     == area: 2 parameters, 0 upvalues, 3 constants, 14 bytes ==
- *     0000   12  GET_LOCAL           1
- *     0002    |  CONSTANT            0  '10'
+ *     == area (parameters 2, upvalues 0, constants 3, bytes 14) ==
+ *     0000   12  GET_LOCAL              1
+ *     0002    |  CONSTANT               0  '10'
  *     0004    |  LESS_JUMP
- *     0005    |  JUMP_IF_FALSE       4  -> 12
+ *     0005    |  JUMP_IF_FALSE          4  -> 12
  *
  * A fused instruction stands under its own name where the first of its sequence was, with that
  * one's operands; the others follow as they were.
@@ -53,7 +53,7 @@ static uint32_t disassemble_operands(const LoxFunction *function, uint32_t offse
     case OPERANDS_INVOKE:
         fprintf(stderr, "%6d", bytes[0]);
         disassemble_value(function->sites[bytes[0]].constant);
-        fprintf(stderr, " %d arguments", bytes[1]);
+        fprintf(stderr, "  arguments %d", bytes[1]);
         return 2;
     case OPERANDS_JUMP:
         disassemble_jump(bytes, offset + 3, 1);
@@ -78,14 +78,15 @@ static uint32_t disassemble_instruction(const LoxFunction *function, uint32_t of
     } else {
         fprintf(stderr, "%4d", line);
     }
-    fprintf(stderr, "  %-16s", opcode_info[opcode].name);
-    uint32_t length = 1 + disassemble_operands(function, offset, opcode_info[opcode].operands);
+    OpcodeOperands operands = opcode_info[opcode].operands;
+    fprintf(stderr, operands == OPERANDS_SIMPLE ? "  %s" : "  %-18s", opcode_info[opcode].name);
+    uint32_t length = 1 + disassemble_operands(function, offset, operands);
     fputc('\n', stderr);
     return offset + length;
 }
 
 void disassemble(const LoxFunction *function) {
-    fprintf(stderr, "== %s: %d parameters, %d upvalues, %u constants, %u bytes ==\n",
+    fprintf(stderr, "== %s (parameters %d, upvalues %d, constants %u, bytes %u) ==\n",
             function->name != NULL ? function->name->bytes : "<script>", function->arity,
             function->upvalue_count, (unsigned)function->site_count,
             (unsigned)function->code_count);
