@@ -137,7 +137,9 @@ GOO_API void goo_gc_safepoint(GooGcMutator *m);
 GOO_API void goo_gc_blocking_begin(GooGcMutator *m);
 GOO_API void goo_gc_blocking_end(GooGcMutator *m);
 
-/* Adds the words of [low, high) to what is scanned conservatively: a fiber's stack. Fails:
+/* Adds the words of [low, high) to what is scanned conservatively: a fiber's stack. With `scan_stacks`
+ * a collection on a stack that is neither the thread's own nor known here is a panic; while a fiber
+ * runs, of the thread's own stack only what was added is scanned. Fails:
  * GOO_ERR_INVALID_ARGUMENT (empty, misaligned to pointers, or `low` known already or not at all),
  * GOO_ERR_NO_MEMORY. */
 GOO_API GooStatus goo_gc_add_stack(GooGcMutator *m, const void *low, const void *high);

@@ -3,6 +3,7 @@
  * Public headers only. Invariants: PRESS-1.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 
 #include "goo/allocators/system.h"
@@ -257,6 +258,65 @@ GOO_TEST(gc_pressure, counts_are_kept_apart) {
     goo_gc_heap_destroy(heap);
     goo_allocator_destroy(a);
     goo_allocator_destroy(b);
+}
+
+/* --- threads --- */
+
+typedef struct PressureThread {
+    GooAllocator *allocator;
+    uint64_t seed;
+    size_t refused;
+} PressureThread;
+
+static void *pressure_churn(void *arg) {
+    enum { HELD = 32 };
+    PressureThread *t = arg;
+    void *blocks[HELD] = {0};
+    size_t sizes[HELD] = {0};
+    for (int i = 0; i < 20000; i++) {
+        size_t k = random_next(&t->seed) % HELD;
+        if (blocks[k] != NULL) {
+            goo_memory_free_with(t->allocator, blocks[k], sizes[k]);
+        }
+        sizes[k] = 1 + random_next(&t->seed) % 40000;
+        blocks[k] = goo_memory_alloc_with(t->allocator, sizes[k]);
+        t->refused += blocks[k] == NULL;
+    }
+    for (size_t k = 0; k < HELD; k++) {
+        if (blocks[k] != NULL) {
+            goo_memory_free_with(t->allocator, blocks[k], sizes[k]);
+        }
+    }
+    return NULL;
+}
+
+/* Other threads use the allocator while the mutator allocates and collects: every byte is counted
+ * once and given back once, and each refusal is a limit hit. */
+GOO_TEST(gc_pressure, allocator_of_many_threads) {
+    enum { THREADS = 4 };
+    GooGcHeap *heap = heap_of("hard=6M,initial=64K");
+    GooGcMutator *m = goo_gc_attach(heap);
+    GooAllocator *a = goo_system_allocator_create();
+    CHECK_EQ(goo_gc_attach_allocator(heap, a), GOO_OK);
+    pthread_t threads[THREADS];
+    PressureThread work[THREADS];
+    for (size_t i = 0; i < THREADS; i++) {
+        work[i] = (PressureThread){.allocator = a, .seed = i};
+        CHECK_EQ(pthread_create(&threads[i], NULL, pressure_churn, &work[i]), 0);
+    }
+    size_t failed = 0;
+    for (int i = 0; i < 30000; i++) {
+        failed += goo_gc_alloc_leaf(m, 500) == NULL;
+    }
+    size_t refused = failed;
+    for (size_t i = 0; i < THREADS; i++) {
+        pthread_join(threads[i], NULL);
+        refused += work[i].refused;
+    }
+    CHECK_EQ(pressure_external(heap), 0);
+    CHECK_EQ(goo_gc_get_stats(heap).limit_hits, refused);
+    goo_gc_heap_destroy(heap);
+    goo_allocator_destroy(a);
 }
 
 GOO_TEST(gc_pressure, pressure_rises_to_one) {

@@ -36,7 +36,7 @@ typedef struct GooGcInternOps {
 } GooGcInternOps;
 
 /* Owner: the caller until intern_table_destroy; the heap's end ends it too.
- * Fails: NULL with errno ENOMEM or EINVAL. */
+ * Fails: NULL with errno ENOMEM or EINVAL, or ENOTSUP for a heap that reserved more than 64 GiB. */
 GOO_API GooGcInternTable *goo_gc_intern_table_create(GooGcHeap *heap, const GooGcInternOps *ops);
 GOO_API void goo_gc_intern_table_destroy(GooGcInternTable *t);
 
