@@ -49,10 +49,12 @@ class Expectation:
 
 class Case:
     """`args` follow the binary. `stress` replaces the 1 of `stress=1`; `skip_stress` is a reason
-    not to run under stress at all. `needs_goo` marks what another Lox can't do."""
+    not to run under stress at all. `needs_goo` marks what another Lox can't do. `output` is a file
+    for standard output, which is then not compared."""
 
     def __init__(self, name, args, expectation, stdin=b"", needs_goo=False, stress=None,
-                 skip_stress=None, takes_gc=True, environment=None):
+                 skip_stress=None, takes_gc=True, environment=None,
+                 output="-"):
         self.name = name
         self.args = args
         self.expectation = expectation
@@ -62,6 +64,7 @@ class Case:
         self.skip_stress = skip_stress
         self.takes_gc = takes_gc
         self.environment = environment or {}
+        self.output = output
 
 
 class Result:
@@ -129,16 +132,20 @@ def case_from_source(name, path, source, recorded_out=None):
     return case
 
 
-def run(command, stdin, cwd, timeout, environment=None):
+def run(command, stdin, cwd, timeout, environment=None, output="-"):
     began = time.monotonic()
+    stdout = subprocess.PIPE if output == "-" else os.open(output, os.O_WRONLY)
     try:
-        done = subprocess.run(command, input=stdin, stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE, cwd=cwd, timeout=timeout, check=False,
+        done = subprocess.run(command, input=stdin, stdout=stdout, stderr=subprocess.PIPE,
+                              cwd=cwd, timeout=timeout, check=False,
                               env={**os.environ, **(environment or {})})
     except subprocess.TimeoutExpired as stopped:
         return Result(None, decode(stopped.stdout or b""), decode(stopped.stderr or b""),
                       time.monotonic() - began, True)
-    return Result(done.returncode, decode(done.stdout), decode(done.stderr),
+    finally:
+        if output != "-":
+            os.close(stdout)
+    return Result(done.returncode, decode(done.stdout or b""), decode(done.stderr),
                   time.monotonic() - began, False)
 
 

@@ -51,12 +51,12 @@ def out_of_memory(result):
 
 
 def make(name, args, exit_code=0, out="", err="", check=None, stdin="", needs_goo=True,
-         stress=None, takes_gc=True, environment=None):
+         stress=None, takes_gc=True, environment=None, output="-"):
     """`out` and `err` are exact; None leaves them to `check`."""
     expectation = cases.Expectation(None if out is None else cases.exact(out),
                                     None if err is None else cases.exact(err), exit_code, check)
     return cases.Case(name, args, expectation, stdin.encode(), needs_goo, stress,
-                      takes_gc=takes_gc, environment=environment)
+                      takes_gc=takes_gc, environment=environment, output=output)
 
 
 def usage_cases(scratch):
@@ -113,6 +113,10 @@ def usage_cases(scratch):
 def exit_code_cases(scratch):
     yield make("cli/exit_compile_error", [scratch.script("65", "print;\n")], 65, needs_goo=False,
                err="[line 1] Error at ';': Expect expression.\n")
+    if os.path.exists("/dev/full"):
+        hello = scratch.script("lost", "print \"hello\";\n")
+        yield make("cli/exit_lost_output", [hello], 74, out=None, err=None, output="/dev/full",
+                   check=has("err", r"output"))
     yield make("cli/exit_runtime_error", [scratch.script("70", "print 1; nil();\n")], 70,
                out="1\n", needs_goo=False,
                err="Can only call functions and classes.\n[line 1] in script\n")

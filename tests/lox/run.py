@@ -91,7 +91,7 @@ def run_case(case, options):
     if options.gc and case.takes_gc and not options.oracle:
         command += ["--gc", with_stress(options.gc, case.stress)]
     result = cases.run(command + case.args, case.stdin, ROOT, options.timeout,
-                       case.environment)
+                       case.environment, case.output)
     return cases.complaints(case.expectation, result), None
 
 
