@@ -130,11 +130,12 @@ static const GooiAllocatorOps *config_ops(const GooAllocator *a) {
 }
 
 bool goo_allocator_reset(GooAllocator *a) {
-    const GooiAllocatorOps *ops = config_ops(a != NULL ? a : gooi_current_allocator());
-    if (ops->reset == NULL) {
+    a = a != NULL ? a : gooi_current_allocator();
+    const GooiAllocatorOps *ops = config_ops(a);
+    if (ops->reset == NULL || (a->capabilities & GOO_ALLOCATOR_RESETS) == 0) {
         return false;
     }
-    ops->reset(a != NULL ? a : gooi_current_allocator());
+    ops->reset(a);
     return true;
 }
 

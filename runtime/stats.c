@@ -113,6 +113,12 @@ GooAllocStats goo_get_alloc_stats(GooAllocator *a) {
     if (a == NULL) {
         a = gooi_current_allocator();
     }
+    if ((a->capabilities & GOOI_ALLOCATOR_EXTENDED) != 0) {
+        const GooiAllocatorOps *ops = ((const GooiExtendedAllocator *)(const void *)a)->ops;
+        if (ops->stats != NULL) {
+            return ops->stats(a);
+        }
+    }
     GooAllocStats *s = &a->stats;
     return (GooAllocStats){
         .bytes_allocated = stats_read(a, &s->bytes_allocated),
