@@ -212,7 +212,9 @@ static void alloc_check_allowed(const GooGcMutator *m) {
 }
 
 static GOOI_COLD void *alloc_fail(GooGcMutator *m, size_t size) {
-    m->heap->stats.limit_hits += m->heap->refused;
+    if (m->heap->refused) {
+        atomic_fetch_add_explicit(&m->heap->limit_hits, 1, memory_order_relaxed);
+    }
     m->heap->refused = false;
     gooi_notify(m->heap, GOO_GC_EVENT_OUT_OF_MEMORY, size);
     errno = ENOMEM;

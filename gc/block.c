@@ -112,6 +112,7 @@ static bool region_take_free(GooGcHeap *heap, GooiRegion *region, GooiBlock *blo
         return false;
     }
     if (block->clean) {
+        gooi_account_settle(heap);
         block_fault_in(heap, address);
     }
     region_use(region, block, address);

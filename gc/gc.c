@@ -65,7 +65,11 @@ static void collect_cycle(GooGcHeap *heap) {
 
 static void collect_verify(GooGcHeap *heap) {
     char fault[256];
-    if (gooi_verify(heap, true, NULL, fault, sizeof fault) == GOO_ERR_CORRUPT) {
+    GooStatus status = gooi_verify(heap, true, NULL, fault, sizeof fault);
+    if (status == GOO_ERR_NO_MEMORY) {
+        snprintf(fault, sizeof fault, "no memory for the check");
+    }
+    if (status != GOO_OK) {
         gooi_panic("goo_gc_verify: after collection %llu: %s",
                    (unsigned long long)heap->stats.collections_full, fault);
     }
@@ -122,6 +126,9 @@ size_t goo_gc_release(GooGcHeap *heap) {
 }
 
 GooStatus goo_gc_set_limits(GooGcHeap *heap, size_t soft_bytes, size_t hard_bytes) {
+    if (heap == NULL) {
+        return GOO_ERR_INVALID_ARGUMENT;
+    }
     if (hard_bytes != 0 && gooi_accounted(heap) > hard_bytes) {
         gooi_collect_emergency(heap);
         if (gooi_accounted(heap) > hard_bytes) {
@@ -130,10 +137,8 @@ GooStatus goo_gc_set_limits(GooGcHeap *heap, size_t soft_bytes, size_t hard_byte
     }
     heap->options.soft_limit_bytes = soft_bytes;
     heap->options.hard_limit_bytes = hard_bytes;
-    size_t since = heap->since_bytes, external = heap->external_at_cycle;
-    gooi_pace_update(heap);
-    heap->since_bytes = since;
-    heap->external_at_cycle = external;
+    atomic_store_explicit(&heap->hard_limit, hard_bytes, memory_order_relaxed);
+    gooi_pace_set_target(heap);
     return GOO_OK;
 }
 
@@ -148,7 +153,8 @@ static int create_check_options(const GooGcOptions *o) {
     bool encoding_known =
         (o->encoding.tag_value & ~o->encoding.tag_mask) == 0 &&
         (o->encoding.address_mask != 0 || (o->encoding.tag_mask | o->encoding.tag_value) == 0);
-    return sizing_known && encoding_known && o->growth_factor > 1.0 ? 0 : EINVAL;
+    bool growth_known = o->growth_factor > 1.0 && o->growth_factor <= GOOI_GROWTH_MAX;
+    return sizing_known && encoding_known && growth_known ? 0 : EINVAL;
 }
 
 static bool create_init(GooGcHeap *heap) {
@@ -160,6 +166,7 @@ static bool create_init(GooGcHeap *heap) {
         gooi_space_deinit(heap);
         return false;
     }
+    gooi_account_settle(heap);
     heap->colour = GOOI_COLOUR_FIRST_MARK;
     heap->hash_seed = gooi_platform_random();
     gooi_pace_update(heap);
@@ -179,6 +186,7 @@ GooGcHeap *goo_gc_heap_create(const GooGcOptions *options) {
     GooGcHeap *heap = side->alloc(side->context, sizeof *heap, _Alignof(GooGcHeap), GOO_ALLOC_ZERO);
     if (heap != NULL) {
         heap->options = chosen;
+        atomic_init(&heap->hard_limit, chosen.hard_limit_bytes);
         heap->side = side;
         if (create_init(heap)) {
             return heap;

@@ -7,8 +7,8 @@
  *             ── marking   the mark stack and its modes                mark.c layout.c
  *             ── pacing    when the next collection is due             pace.c pressure.c
  *
- * Thread rule: the mutator's thread, except for `external_bytes` and the list of attachments, which
- * other threads reach through the front door (pressure.c).
+ * Thread rule: the mutator's thread, except for what is atomic and the list of attachments, which
+ * other threads reach through the front door (account.c, pressure.c).
  */
 #ifndef GOO_GC_HEAP_INTERNAL_H
 #define GOO_GC_HEAP_INTERNAL_H
@@ -145,7 +145,7 @@ struct GooGcMutator {
     bool collect_requested;
     uint32_t blocking_depth;
     uint32_t attach_count;
-    uintptr_t thread_id;
+    _Atomic uintptr_t thread_id; /* of the thread that is attached; 0: none */
     GooGcHeap *heap;
     GooGcFrame *frames;
     GooiVector temporaries; /* of void * */
@@ -165,6 +165,8 @@ typedef struct GooiHistogram {
 
 /* --- the heap --- */
 
+#define GOOI_GROWTH_MAX 1000.0 /* no growth_factor is greater */
+
 struct GooGcHeap {
     uint64_t magic;
     GooGcOptions options;
@@ -181,7 +183,11 @@ struct GooGcHeap {
     size_t reservation_size;
     size_t used_bytes;        /* blocks and pages that have been written to */
     size_t metadata_bytes;    /* tables, slab headers, side tables, mark stack */
-    size_t peak_bytes;
+
+    /* account.c */
+    _Atomic size_t accounted; /* used, metadata and external bytes */
+    _Atomic size_t hard_limit; /* 0: none */
+    _Atomic size_t peak_bytes;
 
     /* block.c, sweep.c */
     size_t unswept_count;
@@ -203,8 +209,8 @@ struct GooGcHeap {
     size_t headroom;          /* heap and external growth at which the next is due */
     size_t external_at_cycle;
     _Atomic size_t external_bytes;
+    _Atomic uint64_t limit_hits;
     size_t adjusted_bytes;    /* of these, by goo_gc_adjust_external */
-    bool external_refused;    /* the last request for external bytes was refused, and counted so */
 
     /* roots.c, handle.c, finalize.c, intern.c */
     GooiVector roots;         /* of GooiRoot */
@@ -250,23 +256,29 @@ static inline bool gooi_in_heap(const GooGcHeap *heap, uintptr_t address) {
 
 /* heap, metadata and external bytes: what the limits are about */
 static inline size_t gooi_accounted(const GooGcHeap *heap) {
-    return heap->used_bytes + heap->metadata_bytes +
-           atomic_load_explicit(&heap->external_bytes, memory_order_relaxed);
+    return atomic_load_explicit(&heap->accounted, memory_order_relaxed);
 }
 
 /* --- private prototypes, by the file that defines them --- */
 
 /* vector.c */
 bool gooi_vector_reserve(GooGcHeap *heap, GooiVector *v, size_t extra, size_t item_size);
+bool gooi_vector_reserve_over_limit(GooGcHeap *heap, GooiVector *v, size_t extra, size_t item_size);
 void gooi_vector_free(GooGcHeap *heap, GooiVector *v, size_t item_size);
 void *gooi_side_alloc(GooGcHeap *heap, size_t size); /* zeroed; counted as metadata */
 void gooi_side_free(GooGcHeap *heap, void *ptr, size_t size);
 
+/* account.c; false: hard limit */
+bool gooi_account(GooGcHeap *heap, size_t bytes);
+void gooi_account_over_limit(GooGcHeap *heap, size_t bytes);
+void gooi_unaccount(GooGcHeap *heap, size_t bytes);
+void gooi_account_settle(GooGcHeap *heap);
+bool gooi_space_account(GooGcHeap *heap, size_t used, size_t metadata);
+void gooi_space_unaccount(GooGcHeap *heap, size_t used, size_t metadata);
+
 /* space.c */
 bool gooi_space_init(GooGcHeap *heap);
 void gooi_space_deinit(GooGcHeap *heap);
-bool gooi_space_account(GooGcHeap *heap, size_t used, size_t metadata); /* false: hard limit */
-void gooi_space_unaccount(GooGcHeap *heap, size_t used, size_t metadata);
 GooiSlab *gooi_slab_acquire(GooGcHeap *heap, uint32_t count, uint32_t kind);
 void gooi_slab_release(GooGcHeap *heap, uint32_t first, uint32_t count);
 
@@ -324,6 +336,7 @@ void gooi_intern_deinit(GooGcHeap *heap);
 
 /* pace.c */
 void gooi_pace_update(GooGcHeap *heap);
+void gooi_pace_set_target(GooGcHeap *heap);
 bool gooi_pace_is_due(const GooGcHeap *heap);
 
 /* pressure.c */

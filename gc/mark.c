@@ -65,6 +65,7 @@ bool gooi_mark_stack_grow(GooGcVisitor *v) {
         gooi_space_unaccount(heap, 0, counted);
         return false;
     }
+    gooi_account_settle(heap);
     heap->mark_stack_committed = next;
     v->end = v->stack + next / sizeof *v->stack;
     return true;

@@ -45,6 +45,7 @@ void goo_gc_detach(GooGcMutator *m) {
     m->temporaries.count = 0;
     m->stacks.count = 0;
     heap->attached = false;
+    m->thread_id = 0;
 }
 
 GooGcHeap *goo_gc_heap_of(GooGcMutator *m) {
@@ -115,11 +116,7 @@ void goo_gc_frame_end(GooGcMutator *m, GooGcFrame *frame) {
 /* Temporaries are needed most when memory is short: they may go over the hard limit, by their own
  * few bytes. */
 static GOOI_COLD void mutator_grow_temporaries(GooGcMutator *m) {
-    size_t hard = m->heap->options.hard_limit_bytes;
-    m->heap->options.hard_limit_bytes = 0;
-    bool reserved = gooi_vector_reserve(m->heap, &m->temporaries, 1, sizeof(void *));
-    m->heap->options.hard_limit_bytes = hard;
-    if (!reserved) {
+    if (!gooi_vector_reserve_over_limit(m->heap, &m->temporaries, 1, sizeof(void *))) {
         gooi_panic("goo_gc_push: out of memory for temporary number %zu", m->temporaries.count);
     }
 }

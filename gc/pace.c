@@ -32,13 +32,19 @@ static size_t pace_target(const GooGcHeap *heap, size_t base) {
     return target;
 }
 
-void gooi_pace_update(GooGcHeap *heap) {
-    heap->external_at_cycle = pace_external(heap);
-    heap->since_bytes = 0;
+/* The headroom for what the last collection found, under the limits of now. */
+void gooi_pace_set_target(GooGcHeap *heap) {
     size_t base = heap->live_bytes + heap->external_at_cycle;
     size_t target = pace_target(heap, base);
     size_t least = base / 8 > GOOI_HEADROOM_MIN ? base / 8 : GOOI_HEADROOM_MIN;
     heap->headroom = target > base + least ? target - base : least;
+}
+
+/* A collection has ended. */
+void gooi_pace_update(GooGcHeap *heap) {
+    heap->external_at_cycle = pace_external(heap);
+    heap->since_bytes = 0;
+    gooi_pace_set_target(heap);
 }
 
 static size_t pace_growth(const GooGcHeap *heap) {

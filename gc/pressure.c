@@ -9,6 +9,9 @@
  * At the hard limit a reservation is refused, which the front door treats as a failed allocation:
  * the allocator's strategy then decides, and GC comes back here to collect.
  *
+ * A reservation shows in the peak, and brings a collection, only when the front door says that the
+ * memory was there too (pressure_settle).
+ *
  * PRESS-1  a heap's external_bytes is the sum of its attachments' bytes and of adjusted_bytes.
  *
  * Threads: any may reserve and release; only the mutator's thread collects. No lock is held while
@@ -23,6 +26,7 @@ struct GooiAttachment {
     GooAllocator *allocator;
     GooGcHeap *heap;
     size_t bytes;
+    bool refused_once; /* the last request was refused, and is to come again after a collection */
     GooiAttachment *next;
 };
 
@@ -36,24 +40,17 @@ static void pressure_unlock(void) {
 }
 
 static bool pressure_is_mutator(const GooGcHeap *heap) {
-    return heap->attached && heap->mutator.thread_id == gooi_platform_thread_id();
+    return atomic_load_explicit(&heap->mutator.thread_id, memory_order_relaxed) ==
+           gooi_platform_thread_id();
 }
 
 /* --- one heap's count --- */
 
 static bool pressure_count(GooGcHeap *heap, size_t bytes) {
-    size_t hard = heap->options.hard_limit_bytes;
-    size_t accounted = gooi_accounted(heap) + bytes;
-    if (hard != 0 && accounted > hard) {
-        heap->external_refused = true;
-        heap->stats.limit_hits++;
+    if (!gooi_account(heap, bytes)) {
         return false;
     }
-    heap->external_refused = false;
     atomic_fetch_add_explicit(&heap->external_bytes, bytes, memory_order_relaxed);
-    if (accounted > heap->peak_bytes) {
-        heap->peak_bytes = accounted;
-    }
     return true;
 }
 
@@ -61,47 +58,67 @@ static void pressure_discount(GooGcHeap *heap, size_t bytes) {
     size_t before = atomic_fetch_sub_explicit(&heap->external_bytes, bytes, memory_order_relaxed);
     GOO_ASSERT(before >= bytes, "gc: %zu external bytes taken away, %zu counted", bytes, before);
     (void)before;
+    gooi_unaccount(heap, bytes);
 }
 
-/* Collects, so that a request can be tried again: if the heap refused it, it has not yet. */
-static bool pressure_collect_heap(GooGcHeap *heap) {
-    bool refused = heap->external_refused;
-    if (!gooi_collect_emergency(heap)) {
-        return false;
+/* What was counted is there: it shows in the peak, and may bring a collection. */
+static void pressure_settle_heap(GooGcHeap *heap) {
+    gooi_account_settle(heap);
+    if (pressure_is_mutator(heap) && !heap->collecting && gooi_pace_is_due(heap)) {
+        gooi_alloc_request_collection(&heap->mutator);
     }
-    heap->external_refused = false;
-    heap->stats.limit_hits -= refused;
-    return true;
+}
+
+static void pressure_count_hit(GooGcHeap *heap) {
+    atomic_fetch_add_explicit(&heap->limit_hits, 1, memory_order_relaxed);
 }
 
 /* --- what the front door calls --- */
 
+/* A refusal that the strategy answers with a collection is a hit only if that does not help: when
+ * the request comes a second time, or no collection can run. */
+static void pressure_refuse(GooiAttachment *item) {
+    bool comes_again = item->allocator->strategy == GOO_ALLOC_STRATEGY_GC && !item->refused_once;
+    item->refused_once = comes_again;
+    if (!comes_again) {
+        pressure_count_hit(item->heap);
+    }
+}
+
+/* Counts the bytes with every heap that `a` is attached to, or with none. */
 static bool pressure_reserve(GooAllocator *a, size_t bytes) {
-    bool granted = true;
-    GooiAttachment *item;
+    GooiAttachment *refused = NULL;
     pressure_lock();
-    for (item = gooi_attachments; item != NULL && granted; item = granted ? item->next : item) {
+    for (GooiAttachment *item = gooi_attachments; item != NULL; item = item->next) {
         if (item->allocator == a) {
-            granted = pressure_count(item->heap, bytes);
-            item->bytes += granted ? bytes : 0;
-            if (granted && pressure_is_mutator(item->heap) && !item->heap->collecting &&
-                gooi_pace_is_due(item->heap)) {
-                gooi_alloc_request_collection(&item->heap->mutator);
+            if (!pressure_count(item->heap, bytes)) {
+                pressure_refuse(item);
+                refused = item;
+                break;
             }
-        }
-        if (!granted) {
-            break;
+            item->bytes += bytes;
+            item->refused_once = false;
         }
     }
-    /* Refused by one heap: those before it in the list take their count back. */
-    for (GooiAttachment *undo = gooi_attachments; !granted && undo != item; undo = undo->next) {
+    for (GooiAttachment *undo = gooi_attachments; refused != NULL && undo != refused;
+         undo = undo->next) {
         if (undo->allocator == a) {
             undo->bytes -= bytes;
             pressure_discount(undo->heap, bytes);
         }
     }
     pressure_unlock();
-    return granted;
+    return refused == NULL;
+}
+
+static void pressure_settle(GooAllocator *a) {
+    pressure_lock();
+    for (GooiAttachment *item = gooi_attachments; item != NULL; item = item->next) {
+        if (item->allocator == a) {
+            pressure_settle_heap(item->heap);
+        }
+    }
+    pressure_unlock();
 }
 
 static void pressure_release(GooAllocator *a, size_t bytes) {
@@ -135,17 +152,33 @@ static GooGcHeap *pressure_nth_heap(const GooAllocator *a, size_t n) {
     return found;
 }
 
+/* No collection could run: what was refused is not asked for again. */
+static void pressure_give_up(const GooAllocator *a) {
+    pressure_lock();
+    for (GooiAttachment *item = gooi_attachments; item != NULL; item = item->next) {
+        if (item->allocator == a && item->refused_once) {
+            item->refused_once = false;
+            pressure_count_hit(item->heap);
+        }
+    }
+    pressure_unlock();
+}
+
 static bool pressure_collect(GooAllocator *a) {
     bool collected = false;
     GooGcHeap *heap;
     for (size_t n = 0; (heap = pressure_nth_heap(a, n)) != NULL; n++) {
-        collected |= pressure_collect_heap(heap);
+        collected |= gooi_collect_emergency(heap);
+    }
+    if (!collected) {
+        pressure_give_up(a);
     }
     return collected;
 }
 
 void gooi_pressure_init(void) {
     gooi_hooks.pressure_reserve = pressure_reserve;
+    gooi_hooks.pressure_settle = pressure_settle;
     gooi_hooks.pressure_release = pressure_release;
     gooi_hooks.collect = pressure_collect;
 }
@@ -250,13 +283,13 @@ GooStatus goo_gc_adjust_external(GooGcHeap *heap, ptrdiff_t bytes) {
         return GOO_OK;
     }
     size_t more = (size_t)bytes;
+    bool may_collect = !heap->attached || pressure_is_mutator(heap);
     if (!pressure_count(heap, more) &&
-        !(pressure_is_mutator(heap) && pressure_collect_heap(heap) && pressure_count(heap, more))) {
+        !(may_collect && gooi_collect_emergency(heap) && pressure_count(heap, more))) {
+        pressure_count_hit(heap);
         return GOO_ERR_LIMIT;
     }
     heap->adjusted_bytes += more;
-    if (pressure_is_mutator(heap) && !heap->collecting && gooi_pace_is_due(heap)) {
-        gooi_alloc_request_collection(&heap->mutator);
-    }
+    pressure_settle_heap(heap);
     return GOO_OK;
 }

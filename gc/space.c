@@ -113,28 +113,6 @@ void gooi_space_deinit(GooGcHeap *heap) {
     gooi_heap_count--;
 }
 
-bool gooi_space_account(GooGcHeap *heap, size_t used, size_t metadata) {
-    size_t accounted = gooi_accounted(heap) + used + metadata;
-    size_t hard = heap->options.hard_limit_bytes;
-    if (hard != 0 && accounted > hard) {
-        heap->refused = true;
-        return false;
-    }
-    heap->used_bytes += used;
-    heap->metadata_bytes += metadata;
-    if (accounted > heap->peak_bytes) {
-        heap->peak_bytes = accounted;
-    }
-    return true;
-}
-
-void gooi_space_unaccount(GooGcHeap *heap, size_t used, size_t metadata) {
-    GOO_ASSERT(heap->used_bytes >= used && heap->metadata_bytes >= metadata,
-               "gc: more memory given back (%zu + %zu) than was counted", used, metadata);
-    heap->used_bytes -= used;
-    heap->metadata_bytes -= metadata;
-}
-
 /* The first of `count` neighbouring free slabs, committed ones first; slab_limit if none are. */
 static uint32_t space_find_free(const GooGcHeap *heap, uint32_t count) {
     uint32_t run = 0;

@@ -30,7 +30,8 @@ GooGcStats goo_gc_get_stats(const GooGcHeap *heap) {
     s.heap_bytes = heap->used_bytes;
     s.metadata_bytes = heap->metadata_bytes;
     s.external_bytes = atomic_load_explicit(&heap->external_bytes, memory_order_relaxed);
-    s.peak_bytes = heap->peak_bytes;
+    s.peak_bytes = atomic_load_explicit(&heap->peak_bytes, memory_order_relaxed);
+    s.limit_hits = (size_t)atomic_load_explicit(&heap->limit_hits, memory_order_relaxed);
     s.live_bytes = heap->live_bytes;
     if (s.collections_full == 0) {
         s.live_bytes = (size_t)s.allocated_bytes;

@@ -18,8 +18,17 @@ static size_t vector_next_capacity(size_t capacity, size_t needed) {
     return next;
 }
 
-/* Makes room for `extra` more items. */
-bool gooi_vector_reserve(GooGcHeap *heap, GooiVector *v, size_t extra, size_t item_size) {
+static bool vector_account(GooGcHeap *heap, size_t bytes, bool over_limit) {
+    if (!over_limit) {
+        return gooi_space_account(heap, 0, bytes);
+    }
+    gooi_account_over_limit(heap, bytes);
+    heap->metadata_bytes += bytes;
+    return true;
+}
+
+static bool vector_grow(GooGcHeap *heap, GooiVector *v, size_t extra, size_t item_size,
+                        bool over_limit) {
     size_t needed, size;
     if (gooi_add_overflows(v->count, extra, &needed)) {
         return false;
@@ -32,7 +41,7 @@ bool gooi_vector_reserve(GooGcHeap *heap, GooiVector *v, size_t extra, size_t it
         return false;
     }
     size_t old_size = v->capacity * item_size;
-    if (!gooi_space_account(heap, 0, size - old_size)) {
+    if (!vector_account(heap, size - old_size, over_limit)) {
         return false;
     }
     void *items = heap->side->alloc(heap->side->context, size, GOO_DEFAULT_ALIGNMENT, 0);
@@ -46,7 +55,19 @@ bool gooi_vector_reserve(GooGcHeap *heap, GooiVector *v, size_t extra, size_t it
     }
     v->items = items;
     v->capacity = capacity;
+    gooi_account_settle(heap);
     return true;
+}
+
+/* Makes room for `extra` more items. */
+bool gooi_vector_reserve(GooGcHeap *heap, GooiVector *v, size_t extra, size_t item_size) {
+    return vector_grow(heap, v, extra, item_size, false);
+}
+
+/* The same, past the hard limit if need be. */
+bool gooi_vector_reserve_over_limit(GooGcHeap *heap, GooiVector *v, size_t extra,
+                                    size_t item_size) {
+    return vector_grow(heap, v, extra, item_size, true);
 }
 
 void gooi_vector_free(GooGcHeap *heap, GooiVector *v, size_t item_size) {
@@ -65,7 +86,9 @@ void *gooi_side_alloc(GooGcHeap *heap, size_t size) {
     void *ptr = heap->side->alloc(heap->side->context, size, GOO_DEFAULT_ALIGNMENT, GOO_ALLOC_ZERO);
     if (ptr == NULL) {
         gooi_space_unaccount(heap, 0, size);
+        return NULL;
     }
+    gooi_account_settle(heap);
     return ptr;
 }
 

@@ -74,6 +74,8 @@ typedef struct GooiHooks {
     /* The allocator is about to grow by `bytes`: reserve them. False refuses; the request then
      * counts as failed and the strategy decides. */
     bool (*_Atomic pressure_reserve)(GooAllocator *a, size_t bytes);
+    /* The memory that was reserved is there. */
+    void (*_Atomic pressure_settle)(GooAllocator *a);
     /* It shrank or freed, or the allocation after a reservation failed. */
     void (*_Atomic pressure_release)(GooAllocator *a, size_t bytes);
     /* reset and owns of fixed buffers, set when the first one is made. */

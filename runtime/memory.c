@@ -59,6 +59,8 @@ static void *memory_attempt(const GooiRequest *request) {
         int saved_errno = errno;
         gooi_hooks.pressure_release(a, returned);
         errno = saved_errno;
+    } else if (growth != 0) {
+        gooi_hooks.pressure_settle(a);
     }
     return p;
 }
@@ -349,6 +351,8 @@ static bool memory_resize_in_place(GooAllocator *a, void *ptr, size_t old_size, 
     size_t returned = resized ? shrink : growth;
     if (attached && returned != 0) {
         gooi_hooks.pressure_release(a, returned);
+    } else if (attached && growth != 0) {
+        gooi_hooks.pressure_settle(a);
     }
     if (resized && a->track_stats) {
         gooi_stats_resized(a, old_size, new_size);

@@ -11,6 +11,7 @@
 
 static struct {
     size_t held, limit; /* bytes reserved now, and how many may be */
+    size_t peak;        /* the most that was settled */
     size_t refusals, collections;
     size_t freed_by_collection; /* how far a collection lowers `held` */
     bool can_collect;
@@ -24,6 +25,11 @@ static bool room_reserve(GooAllocator *a, size_t bytes) {
     }
     room.held += bytes;
     return true;
+}
+
+static void room_settle(GooAllocator *a) {
+    (void)a;
+    room.peak = room.held > room.peak ? room.held : room.peak;
 }
 
 static void room_release(GooAllocator *a, size_t bytes) {
@@ -42,14 +48,16 @@ static bool room_collect(GooAllocator *a) {
 
 typedef struct SavedHooks {
     bool (*reserve)(GooAllocator *a, size_t bytes);
+    void (*settle)(GooAllocator *a);
     void (*release)(GooAllocator *a, size_t bytes);
     bool (*collect)(GooAllocator *a);
 } SavedHooks;
 
 static SavedHooks hooks_begin(size_t limit) {
-    SavedHooks saved = {gooi_hooks.pressure_reserve, gooi_hooks.pressure_release,
-                        gooi_hooks.collect};
+    SavedHooks saved = {gooi_hooks.pressure_reserve, gooi_hooks.pressure_settle,
+                        gooi_hooks.pressure_release, gooi_hooks.collect};
     gooi_hooks.pressure_reserve = room_reserve;
+    gooi_hooks.pressure_settle = room_settle;
     gooi_hooks.pressure_release = room_release;
     gooi_hooks.collect = room_collect;
     memset(&room, 0, sizeof room);
@@ -59,6 +67,7 @@ static SavedHooks hooks_begin(size_t limit) {
 
 static void hooks_end(SavedHooks saved) {
     gooi_hooks.pressure_reserve = saved.reserve;
+    gooi_hooks.pressure_settle = saved.settle;
     gooi_hooks.pressure_release = saved.release;
     gooi_hooks.collect = saved.collect;
 }
@@ -77,6 +86,7 @@ GOO_TEST(pressure_hooks, bytes_balance_over_a_blocks_life) {
     CHECK_EQ(room.held, 100);
     p = goo_memory_realloc_with(a, p, 100, 350);
     CHECK_EQ(room.held, 350);
+    CHECK_EQ(room.peak, 350);
     p = goo_memory_realloc_with(a, p, 350, 20);
     CHECK_EQ(room.held, 20);
     goo_memory_free_with(a, p, 20);
@@ -132,6 +142,7 @@ GOO_TEST(pressure_hooks, a_failed_mechanism_returns_its_reservation) {
     mock.failures = 1;
     CHECK_PTR_EQ(goo_memory_realloc_with(a, p, 10, 100), NULL);
     CHECK_EQ(room.held, 10);
+    CHECK_EQ(room.peak, 10); /* what was never there does not show */
     mock.failures = 1;
     CHECK_PTR_EQ(goo_memory_realloc_with(a, p, 10, 5), NULL); /* a shrink that failed */
     CHECK_EQ(room.held, 10);

@@ -1,0 +1,73 @@
+/* The account: how many bytes of heap, metadata and external memory there are together, held against
+ * the hard limit.
+ *
+ * One atomic sum, so that the mutator and threads that use attached allocators can ask at the same
+ * time and never pass the limit between them. What the parts are is kept beside it: used_bytes and
+ * metadata_bytes by the mutator, external_bytes by whoever changes them.
+ *
+ *   ask ─▶ gooi_account (refused, or counted) ─▶ get the memory ─▶ gooi_account_settle
+ *                                                  └ failed ─▶ gooi_unaccount
+ *
+ * ACC-1  accounted == used_bytes + metadata_bytes + external_bytes while nobody is changing them.
+ * ACC-2  accounted never exceeds hard_limit because of a call here, temporaries excepted.
+ * ACC-3  peak_bytes counts only what was settled: a request that failed leaves no trace.
+ *
+ * Threads: any.
+ */
+#include "gc/heap.h"
+#include "runtime/bits.h"
+
+/* Counts `bytes`, if the limit allows. */
+bool gooi_account(GooGcHeap *heap, size_t bytes) {
+    size_t hard = atomic_load_explicit(&heap->hard_limit, memory_order_relaxed);
+    size_t before = atomic_load_explicit(&heap->accounted, memory_order_relaxed);
+    size_t after;
+    do {
+        if (gooi_add_overflows(before, bytes, &after) || (hard != 0 && after > hard)) {
+            return false;
+        }
+    } while (!atomic_compare_exchange_weak_explicit(&heap->accounted, &before, after,
+                                                    memory_order_relaxed, memory_order_relaxed));
+    return true;
+}
+
+/* Counts them whatever the limit says. */
+void gooi_account_over_limit(GooGcHeap *heap, size_t bytes) {
+    atomic_fetch_add_explicit(&heap->accounted, bytes, memory_order_relaxed);
+}
+
+void gooi_unaccount(GooGcHeap *heap, size_t bytes) {
+    size_t before = atomic_fetch_sub_explicit(&heap->accounted, bytes, memory_order_relaxed);
+    GOO_ASSERT(before >= bytes, "gc: %zu bytes taken off the account of %zu", bytes, before);
+    (void)before;
+}
+
+/* What was counted is there: it may show in the peak. */
+void gooi_account_settle(GooGcHeap *heap) {
+    size_t now = atomic_load_explicit(&heap->accounted, memory_order_relaxed);
+    size_t peak = atomic_load_explicit(&heap->peak_bytes, memory_order_relaxed);
+    while (now > peak && !atomic_compare_exchange_weak_explicit(&heap->peak_bytes, &peak, now,
+                                                                memory_order_relaxed,
+                                                                memory_order_relaxed)) {
+    }
+}
+
+/* --- the mutator's parts --- */
+
+bool gooi_space_account(GooGcHeap *heap, size_t used, size_t metadata) {
+    if (!gooi_account(heap, used + metadata)) {
+        heap->refused = true;
+        return false;
+    }
+    heap->used_bytes += used;
+    heap->metadata_bytes += metadata;
+    return true;
+}
+
+void gooi_space_unaccount(GooGcHeap *heap, size_t used, size_t metadata) {
+    GOO_ASSERT(heap->used_bytes >= used && heap->metadata_bytes >= metadata,
+               "gc: more memory given back (%zu + %zu) than was counted", used, metadata);
+    heap->used_bytes -= used;
+    heap->metadata_bytes -= metadata;
+    gooi_unaccount(heap, used + metadata);
+}
