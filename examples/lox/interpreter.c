@@ -526,7 +526,8 @@ next:
             }
             if (object->type == &lox_class_type) {
                 LoxClass *klass = (LoxClass *)(void *)object;
-                if (LIKELY(klass->root != NULL && klass->initializer != NULL)) {
+                if (LIKELY(klass->root != NULL &&
+                           (klass->initializer != NULL || argument_count == 0))) {
                     SYNC();
                     LoxInstance *instance =
                         goo_gc_alloc(mutator, &lox_instance_type, klass->instance_size);
@@ -536,6 +537,9 @@ next:
                     instance->shape = klass->root;
                     sp[-1 - argument_count] = value_from_object(instance);
                     closure = klass->initializer;
+                    if (closure == NULL) {
+                        NEXT();
+                    }
                     goto enter;
                 }
             }
