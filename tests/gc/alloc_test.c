@@ -318,6 +318,31 @@ GOO_TEST(gc_alloc, slabs_are_used_again_at_once) {
     goo_gc_heap_destroy(heap);
 }
 
+/* Runs of pages that came free are used again, after a search for one failed there (LARGE-4). */
+GOO_TEST(gc_alloc, runs_are_used_again) {
+    GooGcHeap *heap = heap_of("initial=512M");
+    GooGcMutator *m = goo_gc_attach(heap);
+    void *kept[20] = {0};
+    for (size_t i = 0; i < 20; i++) {
+        CHECK_EQ(goo_gc_root_add_pointer(heap, &kept[i]), GOO_OK);
+    }
+    size_t slabs = 0;
+    for (int round = 0; round < 30; round++) {
+        for (size_t i = 0; i < 20; i++) { /* six to a slab: the seventh asks in vain */
+            kept[i] = goo_gc_alloc_leaf(m, 600000);
+            CHECK(kept[i] != NULL);
+        }
+        slabs = round == 1 ? heap->slab_count : slabs;
+        for (size_t i = 0; i < 20; i++) { /* one of each slab stays */
+            kept[i] = i % 6 == 0 ? kept[i] : NULL;
+        }
+        collect(m);
+    }
+    CHECK_EQ(heap->slab_count, slabs);
+    CHECK_EQ(goo_gc_verify(heap, stderr), GOO_OK);
+    goo_gc_heap_destroy(heap);
+}
+
 /* --- realloc --- */
 
 GOO_TEST(gc_alloc, realloc_of_leaves) {
