@@ -151,60 +151,60 @@ def disassembly(result):
 
 
 def repl_cases(scratch):
-    def session(name, lines, out, err="", **more):
+    def typed(name, lines, out, err="", **more):
         more.setdefault("needs_goo", False)
         return make("repl/" + name, [], out=out, err=err, stdin=lines, **more)
 
-    yield session("nothing", "", "> \n")
-    yield session("values", "print 1 + 2;\nprint \"a\" + \"b\";\n", "> 3\n> ab\n> \n")
-    yield session("no_newline_at_end", "print 1;\nprint 2;", "> 1\n> 2\n> \n")
-    yield session("empty_lines_and_comments", "\n// nothing\n   \nprint 1;\n", "> > > > 1\n> \n")
-    yield session("several_statements", "var a = 1; { var b = 2; print a + b; } print a;\n",
+    yield typed("nothing", "", "> \n")
+    yield typed("values", "print 1 + 2;\nprint \"a\" + \"b\";\n", "> 3\n> ab\n> \n")
+    yield typed("no_newline_at_end", "print 1;\nprint 2;", "> 1\n> 2\n> \n")
+    yield typed("empty_lines_and_comments", "\n// nothing\n   \nprint 1;\n", "> > > > 1\n> \n")
+    yield typed("several_statements", "var a = 1; { var b = 2; print a + b; } print a;\n",
                   "> 3\n1\n> \n")
-    yield session("names_stay", (
+    yield typed("names_stay", (
         "var a = 1;\nfun f(x) { return a + x; }\nclass C { m() { return f(10); } }\n"
         "class D < C { m() { return super.m() + 100; } }\nprint D().m();\na = 5;\n"
         "print D().m();\n"),
                   "> > > > > 111\n> > 115\n> \n")
-    yield session("closures_stay", (
+    yield typed("closures_stay", (
         "fun make() { var n = 0; fun f() { n = n + 1; return n; } return f; }\nvar f = make();\n"
         "print f();\nprint f();\n"), "> > > 1\n> 2\n> \n")
-    yield session("after_compile_error", "var a = 7;\nprint a +;\nprint a;\n", "> > > 7\n> \n",
+    yield typed("after_compile_error", "var a = 7;\nprint a +;\nprint a;\n", "> > > 7\n> \n",
                   "[line 1] Error at ';': Expect expression.\n")
-    yield session("open_brace_goes_on", "{\nprint 1;\n}\nprint 2;\n", "> . . 1\n> 2\n> \n",
+    yield typed("open_brace_goes_on", "{\nprint 1;\n}\nprint 2;\n", "> . . 1\n> 2\n> \n",
                   needs_goo=True)
-    yield session("open_parenthesis_goes_on", "print (1 +\n2\n);\nprint 3;\n",
+    yield typed("open_parenthesis_goes_on", "print (1 +\n2\n);\nprint 3;\n",
                   "> . . 3\n> 3\n> \n", needs_goo=True)
-    yield session("empty_line_gives_up", "fun f() {\n\nprint 2;\n", "> . > 2\n> \n",
+    yield typed("empty_line_gives_up", "fun f() {\n\nprint 2;\n", "> . > 2\n> \n",
                   err=None, needs_goo=True, check=has(
                       "err", r"\A\[line \d\] Error at end: Expect '}' after block\.\n\Z"))
-    yield session("end_while_open", "print 1;\nfun f() {\n", "> 1\n> . > \n", err=None,
+    yield typed("end_while_open", "print 1;\nfun f() {\n", "> 1\n> . > \n", err=None,
                   needs_goo=True, check=has(
                       "err", r"\A\[line \d\] Error at end: Expect '}' after block\.\n\Z"))
-    yield session("lines_of_an_error", "fun f() {\n\treturn\n  -nil;\n}\nf();\n",
+    yield typed("lines_of_an_error", "fun f() {\n\treturn\n  -nil;\n}\nf();\n",
                   "> . . . > > \n", "Operand must be a number.\n[line 3] in f()\n"
                   "[line 1] in script\n", needs_goo=True)
-    yield session("nothing_of_a_bad_line_runs", "print 1; print;\nprint 2;\n", "> > 2\n> \n",
+    yield typed("nothing_of_a_bad_line_runs", "print 1; print;\nprint 2;\n", "> > 2\n> \n",
                   "[line 1] Error at ';': Expect expression.\n")
-    yield session("after_runtime_error", "var a = 7;\nprint 1; nil(); print 2;\nprint a;\n",
+    yield typed("after_runtime_error", "var a = 7;\nprint 1; nil(); print 2;\nprint a;\n",
                   "> > 1\n> 7\n> \n",
                   "Can only call functions and classes.\n[line 1] in script\n")
-    yield session("after_error_in_calls", (
+    yield typed("after_error_in_calls", (
         "fun f(x) { return g(x); }\nfun g(x) { return -x; }\nf(\"a\");\nprint f(1);\n"
         "f(nil);\nprint f(2);\n"), "> > > > -1\n> > -2\n> \n",
                   "Operand must be a number.\n[line 1] in g()\n[line 1] in f()\n"
                   "[line 1] in script\n" * 2)
-    yield session("failed_set_defines_nothing", "a = 1;\nprint a;\nvar a = 2;\nprint a;\n",
+    yield typed("failed_set_defines_nothing", "a = 1;\nprint a;\nvar a = 2;\nprint a;\n",
                   "> > > > 2\n> \n", "Undefined variable 'a'.\n[line 1] in script\n" * 2)
     deep = "Stack overflow.\n" + "[line 1] in deep()\n" * 63 + "[line 1] in script\n"
-    yield session("after_stack_overflow", (
+    yield typed("after_stack_overflow", (
         "fun deep() { deep(); }\ndeep();\nprint 1;\ndeep();\nprint 2;\n"),
                   "> > > 1\n> > 2\n> \n", deep * 2)
-    yield session("half_made_class", (
+    yield typed("half_made_class", (
         "class A { m() { return 1; } }\nvar B = 0;\nclass C < B { m() { return 2; } }\n"
         "print A().m();\nclass C < A {}\nprint C().m();\n"), "> > > > 1\n> > 1\n> \n",
                   "Superclass must be a class.\n[line 1] in script\n")
-    yield session("closure_that_outlives_an_error", (
+    yield typed("closure_that_outlives_an_error", (
         "var keep; class P { init(v) { this.v = v; } }\n"
         "{ var x; var y; var a = P(\"kept\"); fun f() { return a; } keep = f; nil(); }\n"
         "{ var p = P(1); var q = P(2); var r = P(3); print r.v; nil(); }\n"
@@ -212,9 +212,9 @@ def repl_cases(scratch):
         "var z = keep(); print z.v;\n"), "> > > 3\n> > kept\n> \n",
                   "Can only call functions and classes.\n[line 1] in script\n" * 2,
                   needs_goo=True)
-    yield session("long_line", "print \"%s\" == \"%s\"; print 1;\n" % ("x" * 5000, "x" * 5000),
+    yield typed("long_line", "print \"%s\" == \"%s\"; print 1;\n" % ("x" * 5000, "x" * 5000),
                   "> true\n1\n> \n", needs_goo=True)
-    yield session("many_lines", "var n = 0;\n" + "n = n + 1;\n" * 2000 + "print n;\n",
+    yield typed("many_lines", "var n = 0;\n" + "n = n + 1;\n" * 2000 + "print n;\n",
                   "> " * 2002 + "2000\n> \n", stress=7)
 
 
