@@ -1,5 +1,5 @@
-/* The account: how many bytes of heap, metadata and external memory there are together, held against
- * the hard limit.
+/* The account: how many bytes of heap, metadata and external memory there are together, held
+ * against the hard limit.
  *
  * One atomic sum, so that the mutator and threads that use attached allocators can ask at the same
  * time and never pass the limit between them. What the parts are is kept beside it: used_bytes and

@@ -20,6 +20,9 @@
 #include "runtime/bits.h"
 #include "runtime/platform/platform.h"
 
+#define GOOI_HOLES_NEAR 8    /* how many holes a small object looks ahead */
+#define GOOI_SMALL_MISSES 64 /* small objects in a row that the medium region had to take */
+
 /* --- spans --- */
 
 static void span_show(GooGcMutator *m) {
@@ -103,6 +106,7 @@ static void *alloc_medium(GooGcHeap *heap, size_t granules, unsigned metadata) {
     if (!region->clean) {
         memset((void *)region->cursor, 0, bytes);
     }
+    table[0] = 0; /* and the end as well, where there is only one */
     table[granules - 1] = GOO_GC_END;
     table[0] |= (uint8_t)(metadata | GOO_GC_COLOUR_YOUNG);
     heap->since_bytes += bytes;
@@ -126,50 +130,52 @@ static bool small_next_block(GooGcMutator *m) {
     return true;
 }
 
-/* Goes on to a hole for an object that may make the region skip what is too short for it. */
-static bool small_advance(GooGcMutator *m, size_t granules) {
-    while (!gooi_region_next_hole(m->heap->small, granules)) {
+/* Enters the next hole of the block that fits, if one of the next few does. Nothing is given up but
+ * what is left of this hole and the few that were too short. */
+static bool small_enter_near(GooGcMutator *m, size_t granules, size_t few) {
+    GooiRegion *small = m->heap->small;
+    for (size_t i = small->hole_index; i < small->hole_count && few-- > 0; i++) {
+        if (small->holes[i].count >= granules) {
+            small->hole_index = i;
+            gooi_region_next_hole(small, granules);
+            span_enter_hole(m);
+            m->small_misses = 0;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Goes on to a hole for `size` bytes. False: the object is one for the medium region, so that a few
+ * long objects never cost short ones their holes. When long ones come in a row, the short holes of
+ * this block are given up after all, because the medium region is slower. */
+static bool small_advance(GooGcMutator *m, size_t size) {
+    GooiRegion *small = m->heap->small;
+    bool medium = size > GOOI_MEDIUM_MIN;
+    if (medium && small->end - m->fast.cursor > GOOI_MEDIUM_MIN) {
+        return false;
+    }
+    while (!small_enter_near(m, gooi_granules_of(size), medium ? 1 : GOOI_HOLES_NEAR)) {
+        bool exhausted = small->hole_index == small->hole_count;
+        if (!exhausted && (medium || ++m->small_misses < GOOI_SMALL_MISSES)) {
+            return false;
+        }
+        m->small_misses = 0;
         if (!small_next_block(m)) {
             return false;
         }
     }
-    span_enter_hole(m);
-    return true;
-}
-
-/* The same for a longer object, which must not make it skip anything: false where it would. */
-static bool small_advance_if_next_fits(GooGcMutator *m, size_t granules) {
-    GooiRegion *small = m->heap->small;
-    if (small->end - m->fast.cursor > GOOI_MEDIUM_MIN && small->block != 0) {
-        return false;
-    }
-    if (small->hole_index == small->hole_count && !small_next_block(m)) {
-        return false;
-    }
-    if (small->holes[small->hole_index].count < granules) {
-        return false;
-    }
-    gooi_region_next_hole(small, granules);
-    span_enter_hole(m);
     return true;
 }
 
 static void *alloc_small(GooGcMutator *m, size_t size, unsigned metadata) {
-    size_t granules = gooi_granules_of(size);
     for (;;) {
         void *object = goo_gc_bump_inline(m, size, metadata);
         if (object != NULL) {
             return object;
         }
-        if (span_extend(m)) {
-            continue;
-        }
-        if (size <= GOOI_MEDIUM_MIN) {
-            if (!small_advance(m, granules)) {
-                return NULL;
-            }
-        } else if (!small_advance_if_next_fits(m, granules)) {
-            return alloc_medium(m->heap, granules, metadata);
+        if (!span_extend(m) && !small_advance(m, size)) {
+            return alloc_medium(m->heap, gooi_granules_of(size), metadata);
         }
     }
 }
@@ -231,7 +237,7 @@ static void *alloc_slow(GooGcMutator *m, size_t size, unsigned metadata) {
     m->collect_requested = false;
     m->heap->refused = false;
     void *object = alloc_try(m, size, metadata);
-    if (object == NULL && gooi_collect_emergency(m->heap)) {
+    if (object == NULL && size <= m->heap->size && gooi_collect_emergency(m->heap)) {
         object = alloc_try(m, size, metadata);
     }
     return object != NULL ? object : alloc_fail(m, size);

@@ -20,7 +20,10 @@
 #include "gc/heap.h"
 #include "runtime/platform/platform.h"
 
-#define GOOI_MIN_HOLE 2 /* granules; a hole of one serves nothing but 16-byte objects */
+/* In granules. A hole of one serves nothing but 16-byte objects: it counts when memory is short. */
+static size_t block_min_hole(const GooGcHeap *heap) {
+    return heap->tight ? 1 : 2;
+}
 
 uintptr_t gooi_block_address(const GooGcHeap *heap, uint32_t index) {
     return heap->base + ((uintptr_t)index << GOOI_BLOCK_LOG2);
@@ -71,7 +74,7 @@ bool gooi_region_first_fit(GooiRegion *region, size_t granules) {
             hole->count = (uint16_t)(hole->count - granules);
             return true;
         }
-        if (hole->count < GOOI_MIN_HOLE && i == region->hole_index) {
+        if (hole->count == 0 && i == region->hole_index) {
             region->hole_index++;
         }
     }
@@ -147,8 +150,8 @@ static bool region_take_partial(GooGcHeap *heap, GooiRegion *region, GooiBlock *
     } else {
         return false;
     }
-    region->hole_count = gooi_kernels->list_holes(occupied, GOOI_BLOCK_GRANULES, GOOI_MIN_HOLE,
-                                                  region->holes);
+    region->hole_count = gooi_kernels->list_holes(occupied, GOOI_BLOCK_GRANULES,
+                                                  block_min_hole(heap), region->holes);
     block->has_holes = region->hole_count != 0;
     if (!block->has_holes) {
         return false;

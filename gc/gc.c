@@ -82,6 +82,7 @@ GooStatus gooi_collect(GooGcHeap *heap, GooGcCollection kind) {
         return GOO_ERR_BUSY;
     }
     heap->collecting = true;
+    heap->tight = false;
     collect_cycle(heap);
     heap->collecting = false;
     if (heap->options.verify) {
@@ -94,6 +95,7 @@ bool gooi_collect_emergency(GooGcHeap *heap) {
     if (heap->disable_depth != 0 || gooi_collect(heap, GOO_GC_FULL) != GOO_OK) {
         return false;
     }
+    heap->tight = true;
     goo_gc_release(heap);
     return true;
 }

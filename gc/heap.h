@@ -151,6 +151,7 @@ struct GooGcMutator {
     GooiVector temporaries; /* of void * */
     GooiVector stacks;      /* of GooiStack */
     uint32_t stress_count;
+    uint32_t small_misses;  /* alloc.c */
 };
 
 _Static_assert(offsetof(GooGcMutator, fast) == 0, "goo/gc/inline.h casts the mutator to its head");
@@ -198,6 +199,7 @@ struct GooGcHeap {
     bool collecting;
     bool overflowed;          /* the mark stack dropped something */
     bool refused;             /* the last request failed for the hard limit */
+    bool tight;               /* memory was short: holes of one granule count, until it is not */
     uint32_t disable_depth;
     uintptr_t *mark_stack;
     size_t mark_stack_committed;

@@ -21,7 +21,7 @@ static void *heap_allocator_alloc(void *ctx, size_t size, size_t alignment,
     HeapAllocator *self = ctx;
     (void)options; /* memory is zero anyway */
     if (alignment > GOOI_GRANULE_SIZE) {
-        errno = EINVAL;
+        errno = ENOTSUP;
         return NULL;
     }
     return self->layout == GOO_GC_LAYOUT_LEAF ? goo_gc_alloc_leaf(self->mutator, size)

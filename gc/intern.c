@@ -57,7 +57,7 @@ static bool intern_equals(const GooGcInternTable *t, InternEntry entry, const vo
                           size_t length) {
     size_t other_length;
     const void *other = t->ops.bytes(intern_object(t, entry), &other_length, t->ops.user);
-    return other_length == length && memcmp(other, bytes, length) == 0;
+    return other_length == length && (length == 0 || memcmp(other, bytes, length) == 0);
 }
 
 static void *intern_lookup(const GooGcInternTable *t, const void *bytes, size_t length,

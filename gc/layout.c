@@ -53,18 +53,24 @@ static bool layout_defer(GooGcVisitor *v, const GooiWord *low, const GooiWord *e
     return true;
 }
 
-/* Marks what the words of [low, end) refer to, or the first piece of it and the rest later. */
-void gooi_trace_range(GooGcVisitor *v, const void *low, const void *end_ptr, bool pointers) {
-    const GooiWord *word = low, *end = end_ptr;
-    while ((size_t)(end - word) > GOOI_RANGE_STEP) {
-        if (layout_defer(v, word + GOOI_RANGE_STEP, end, pointers)) {
-            end = word + GOOI_RANGE_STEP;
-            break;
-        }
+/* Marks what the words of [low, end) refer to. */
+static void layout_trace_pieces(GooGcVisitor *v, const GooiWord *word, const GooiWord *end,
+                                bool pointers) {
+    for (; (size_t)(end - word) > GOOI_RANGE_STEP; word += GOOI_RANGE_STEP) {
         layout_trace_words(v, word, GOOI_RANGE_STEP, pointers);
-        word += GOOI_RANGE_STEP;
     }
     layout_trace_words(v, word, (size_t)(end - word), pointers);
+}
+
+/* The same for words of an object, which stay where they are: the first piece now and the rest
+ * later, if the stack has room for it. */
+void gooi_trace_range(GooGcVisitor *v, const void *low, const void *end_ptr, bool pointers) {
+    const GooiWord *word = low, *end = end_ptr;
+    if ((size_t)(end - word) > GOOI_RANGE_STEP &&
+        layout_defer(v, word + GOOI_RANGE_STEP, end, pointers)) {
+        end = word + GOOI_RANGE_STEP;
+    }
+    layout_trace_pieces(v, word, end, pointers);
 }
 
 /* --- what callbacks call --- */
@@ -103,7 +109,8 @@ void goo_gc_visit_pointer(GooGcVisitor *v, void *pointer) {
 void goo_gc_visit_range(GooGcVisitor *v, void *slots, size_t count) {
     GooiWord *words = slots;
     if (GOOI_LIKELY(v->observe == NULL)) {
-        gooi_trace_range(v, words, words + count, false);
+        /* The words are the callback's, and may be gone when it returns: nothing is put off. */
+        layout_trace_pieces(v, words, words + count, false);
         return;
     }
     for (size_t i = 0; i < count; i++) {

@@ -43,7 +43,7 @@
 #define GOOI_FIRST_PAGE (GOOI_TABLE_SIZE / GOOI_PAGE_SIZE)
 #define GOOI_SMALL_MAX ((size_t)8192)  /* larger objects get pages of their own */
 #define GOOI_SPAN_MAX GOOI_SMALL_MAX   /* how much a mutator is given at a time */
-#define GOOI_MEDIUM_MIN ((size_t)256)  /* objects above do not skip a hole that is too short */
+#define GOOI_MEDIUM_MIN ((size_t)256)  /* objects above never make a hole be given up */
 
 enum { GOOI_COLOUR_FIRST_MARK = 2, GOOI_COLOUR_LAST_MARK = 4 };
 

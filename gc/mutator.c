@@ -21,6 +21,7 @@ GooGcMutator *goo_gc_attach(GooGcHeap *heap) {
         return NULL;
     }
     m->heap = heap;
+    m->fast.has_embedder = heap->options.trace_embedder != NULL;
     m->thread_id = thread;
     m->attach_count++;
     heap->attached = true;

@@ -237,8 +237,29 @@ static void verify_trace_words(GooGcVisitor *visitor, uintptr_t low, uintptr_t h
     }
 }
 
-static void verify_trace_typed(GooGcVisitor *visitor, uintptr_t object, uintptr_t end) {
+/* An object that is smaller than its type says would have its neighbour's words traced. */
+static bool verify_extent(Verify *v, uintptr_t object, uintptr_t end, const GooGcType *type) {
+    size_t reach = type->layout == GOO_GC_LAYOUT_ARRAY ? type->array_offset : 0;
+    for (size_t w = type->bitmap_words; w-- > 0;) {
+        if (type->bitmap[w] != 0) {
+            size_t words = w * 64 + 64 - gooi_count_leading_zeros(type->bitmap[w]);
+            reach = words * 8 > reach ? words * 8 : reach;
+            break;
+        }
+    }
+    if (end - object < reach) {
+        verify_fault(v, "GC-3: %s %p has %zu bytes, its type describes %zu", verify_holder_name(v),
+                     (void *)object, (size_t)(end - object), reach);
+        return false;
+    }
+    return true;
+}
+
+static void verify_trace_typed(Verify *v, GooGcVisitor *visitor, uintptr_t object, uintptr_t end) {
     const GooGcType *type = goo_gc_type_of((const void *)object);
+    if (!verify_extent(v, object, end, type)) {
+        return;
+    }
     bool pointers = (type->flags & GOO_GC_TYPE_BITMAP_POINTERS) != 0;
     switch (type->layout) {
     case GOO_GC_LAYOUT_LEAF:
@@ -269,7 +290,7 @@ static void verify_trace_object(Verify *v, GooGcVisitor *visitor, uintptr_t obje
     v->holder = object;
     switch (*gooi_metadata_of(object) & GOO_GC_KIND_MASK) {
     case GOO_GC_KIND_TYPED:
-        verify_trace_typed(visitor, object, end);
+        verify_trace_typed(v, visitor, object, end);
         break;
     case GOO_GC_KIND_CONSERVATIVE:
         goo_gc_visit_conservative(visitor, (const void *)object, (const void *)end);

@@ -87,7 +87,7 @@ typedef struct GooGcOptions {
     size_t reserve_bytes;    /* 0: chosen. Address space to reserve, or less where that can't be
                                 had; the heap can't outgrow it */
     GooGcSizing sizing;      /* PROPORTIONAL */
-    double growth_factor;    /* 2.0; more than 1 */
+    double growth_factor;    /* 2.0; more than 1, at most 1,000 */
     bool scan_stacks;        /* false: scan the attached thread's stack and registers */
     bool generational;       /* false; true is not in this version */
     bool concurrent;         /* false; true is not in this version */
@@ -98,7 +98,8 @@ typedef struct GooGcOptions {
     void *user;               /* handed to trace_embedder */
     uint32_t stress_interval; /* 0; else collect at every n-th allocation: finds missing roots */
     bool verify;              /* false: check the heap after every collection; panic if corrupt */
-    bool poison;              /* false: fill freed memory with 0xDB at once */
+    bool poison;              /* false: fill freed memory with 0xDB at once; what goes back to the
+                                 OS reads zero instead */
 } GooGcOptions;
 
 /* What stands behind each member above. Threads: any. */
@@ -133,13 +134,14 @@ GOO_API GooGcHeap *goo_gc_heap_of(GooGcMutator *m);
 GOO_API void goo_gc_safepoint(GooGcMutator *m);
 
 /* Brackets a stretch in which the thread touches no object and calls nothing of the heap: a system
- * call, a wait. A call that allocates or collects inside is a panic. Nest. */
+ * call, a wait. An allocation or a safepoint inside is a panic; goo_gc_collect is GOO_ERR_BUSY.
+ * Nest. */
 GOO_API void goo_gc_blocking_begin(GooGcMutator *m);
 GOO_API void goo_gc_blocking_end(GooGcMutator *m);
 
-/* Adds the words of [low, high) to what is scanned conservatively: a fiber's stack. With `scan_stacks`
- * a collection on a stack that is neither the thread's own nor known here is a panic; while a fiber
- * runs, of the thread's own stack only what was added is scanned. Fails:
+/* Adds the words of [low, high) to what is scanned conservatively: a fiber's stack. With
+ * `scan_stacks` a collection on a stack that is neither the thread's own nor known here is a panic;
+ * while a fiber runs, of the thread's own stack only what was added is scanned. Fails:
  * GOO_ERR_INVALID_ARGUMENT (empty, misaligned to pointers, or `low` known already or not at all),
  * GOO_ERR_NO_MEMORY. */
 GOO_API GooStatus goo_gc_add_stack(GooGcMutator *m, const void *low, const void *high);
@@ -187,7 +189,8 @@ typedef struct GooGcType {
  * usable), EINVAL for a typed object without a size, and with errno untouched for size 0 of the
  * others. Cost: a bump of a cursor; now and then a sweep of 64 KiB, or a collection. */
 
-/* Word 0 is `type`, the rest zero. `size` 0 means type->size. */
+/* Word 0 is `type`, the rest zero. `size` 0 means type->size. Another size must cover every word
+ * that the type's bitmap names, and array_offset; verify checks it. */
 GOO_API void *goo_gc_alloc(GooGcMutator *m, const GooGcType *type, size_t size);
 /* No header, never scanned. */
 GOO_API void *goo_gc_alloc_leaf(GooGcMutator *m, size_t size);
@@ -203,7 +206,8 @@ GOO_API void *goo_gc_realloc_leaf(GooGcMutator *m, void *ptr, size_t new_size);
 GOO_API const GooGcType *goo_gc_type_of(const void *object);
 /* An object's size in bytes, rounded up to 16; 0 for an address that is no live object's start. */
 GOO_API size_t goo_gc_size_of(GooGcHeap *heap, const void *object);
-/* The live object that `address` points to or into, or NULL. Any address is fine. */
+/* The live object that `address` points to or into, or NULL. Any address is fine. Inside a finalize
+ * the dying objects still answer here and above. */
 GOO_API void *goo_gc_base_of(GooGcHeap *heap, const void *address);
 
 /* --- tracing: inside trace callbacks and root callbacks only --- */
@@ -233,7 +237,8 @@ GOO_API void goo_gc_barrier(GooGcMutator *m, void *object);
 
 /* Registers the address of a slot or of a plain pointer; it is read at each collection until it is
  * removed. Fails: GOO_ERR_INVALID_ARGUMENT (NULL; or remove of what was not added),
- * GOO_ERR_NO_MEMORY. Cost: add O(1), remove O(roots added since). */
+ * GOO_ERR_NO_MEMORY. Cost: add O(1); remove looks from the newest backwards, and moves the newest
+ * into the gap: O(1) where roots go in the reverse order of their coming. */
 GOO_API GooStatus goo_gc_root_add(GooGcHeap *heap, void *slot);
 GOO_API GooStatus goo_gc_root_add_pointer(GooGcHeap *heap, void *pointer);
 GOO_API GooStatus goo_gc_root_remove(GooGcHeap *heap, void *slot_or_pointer);
@@ -261,7 +266,7 @@ GOO_API void goo_gc_frame_end(GooGcMutator *m, GooGcFrame *frame);
 GOO_API void goo_gc_push(GooGcMutator *m, void *object);
 GOO_API void goo_gc_pop(GooGcMutator *m, size_t count);
 
-/* A counted name for an object that keeps it alive, for code that can't hold a root. bits 0: none;
+/* A name for an object that keeps it alive, for code that can't hold a root. bits 0: none;
  * what handle_new returns when it fails (errno ENOMEM) or for NULL. A stale handle gives NULL. */
 typedef struct GooGcHandle {
     uint64_t bits;
@@ -283,7 +288,7 @@ GOO_API bool goo_gc_step(GooGcMutator *m, uint32_t budget_us);
 GOO_API void goo_gc_disable(GooGcHeap *heap);
 GOO_API void goo_gc_enable(GooGcHeap *heap);
 /* 0: none. Fails: GOO_ERR_LIMIT, nothing changed, when the hard limit is below what is in use even
- * after a collection. May collect. */
+ * after a collection, or while none may run. May collect. */
 GOO_API GooStatus goo_gc_set_limits(GooGcHeap *heap, size_t soft_bytes, size_t hard_bytes);
 /* Gives empty memory back to the OS now; the bytes given back. Cost: O(heap). */
 GOO_API size_t goo_gc_release(GooGcHeap *heap);
@@ -305,7 +310,8 @@ GOO_API GooStatus goo_gc_adjust_external(GooGcHeap *heap, ptrdiff_t bytes);
 GOO_API double goo_gc_pressure(const GooGcHeap *heap);
 
 /* Explicit blocks that live as long as an object. Not in this version: NULL with errno ENOTSUP,
- * GOO_ERR_UNSUPPORTED, 0, and nothing; a `finalize` that frees does the same work. */
+ * GOO_ERR_UNSUPPORTED, 0; to free what can't have been owned is a panic. A `finalize` that frees
+ * does the same work. */
 GOO_API void *goo_gc_owned_alloc(GooGcMutator *m, void *owner, GooAllocator *a, size_t size);
 GOO_API void *goo_gc_owned_realloc(GooGcMutator *m, void *owner, void *ptr, size_t new_size);
 GOO_API void goo_gc_owned_free(GooGcMutator *m, void *owner, void *ptr);
@@ -314,7 +320,7 @@ GOO_API size_t goo_gc_owner_bytes(GooGcHeap *heap, const void *owner);
 
 /* A GooAllocator whose blocks are collected objects: `layout` LEAF or CONSERVATIVE (others: NULL
  * with EINVAL). free does nothing, the collector does. Owner: the caller, its destroy forgets it;
- * the heap and the mutator must outlive it. */
+ * the heap and the mutator must outlive it. Alignments above 16 are NULL with ENOTSUP. */
 GOO_API GooAllocator *goo_gc_allocator(GooGcMutator *m, GooGcLayout layout);
 
 #ifdef __cplusplus

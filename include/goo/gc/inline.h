@@ -42,6 +42,7 @@ enum {
  * block; the metadata byte of address p is at table_bias + (p >> 4). */
 typedef struct GooGcMutatorFast {
     uintptr_t cursor, limit, table_bias;
+    uintptr_t has_embedder; /* 0: the heap has no trace_embedder */
 } GooGcMutatorFast;
 
 #if defined(__GNUC__) || defined(__clang__)
@@ -91,9 +92,11 @@ static inline void *goo_gc_alloc_conservative_inline(GooGcMutator *m, size_t siz
     return object != NULL ? object : (goo_gc_alloc_conservative)(m, size);
 }
 
-/* The heap must have a trace_embedder. */
 static inline void *goo_gc_alloc_embedder_inline(GooGcMutator *m, size_t size) {
-    void *object = goo_gc_bump_inline(m, size, GOO_GC_KIND_EMBEDDER);
+    void *object = NULL;
+    if (((GooGcMutatorFast *)(void *)m)->has_embedder != 0) {
+        object = goo_gc_bump_inline(m, size, GOO_GC_KIND_EMBEDDER);
+    }
     return object != NULL ? object : (goo_gc_alloc_embedder)(m, size);
 }
 

@@ -1,0 +1,107 @@
+/* Which holes objects are given in a fragmented heap: long objects must not cost short ones theirs,
+ * and when memory is short every hole counts. BLOCK-1, alloc.c.
+ */
+#include "tests/gc/support.h"
+
+typedef struct Cell {
+    const GooGcType *type;
+    struct Cell *next;
+} Cell;
+
+static const uint64_t cell_bitmap[] = {2};
+static const GooGcType cell_type = {.name = "cell",
+                                    .layout = GOO_GC_LAYOUT_BITMAP,
+                                    .flags = GOO_GC_TYPE_BITMAP_POINTERS,
+                                    .bitmap = cell_bitmap,
+                                    .bitmap_words = 1};
+
+/* Fills the heap with `count` cells of `size` bytes (fewer if it is full) and drops every other
+ * one. Returns how many were made; *list is a root and leads to the others. */
+static size_t make_every_other(GooGcMutator *m, Cell **list, size_t size, size_t count) {
+    size_t made = 0;
+    Cell *cell;
+    while (made < count && (cell = goo_gc_alloc(m, &cell_type, size)) != NULL) {
+        cell->next = *list;
+        *list = cell;
+        made++;
+    }
+    for (cell = *list; cell != NULL && cell->next != NULL; cell = cell->next) {
+        cell->next = cell->next->next;
+    }
+    goo_gc_collect(m, GOO_GC_FULL);
+    return made;
+}
+
+/* A few 256-byte objects among 48-byte ones leave the 48-byte holes to the others. */
+GOO_TEST(gc_holes, few_long_objects_cost_short_ones_nothing) {
+    GooGcHeap *heap = heap_of("initial=1G");
+    GooGcMutator *m = goo_gc_attach(heap);
+    Cell *list = NULL;
+    goo_gc_root_add_pointer(heap, &list);
+    size_t made = make_every_other(m, &list, 48, 400000);
+    size_t before = goo_gc_get_stats(heap).heap_bytes;
+    for (size_t i = 0; i < made / 2 - made / 20; i++) {
+        CHECK(goo_gc_alloc_leaf(m, 48) != NULL);
+        if (i % 50000 == 0) {
+            CHECK(goo_gc_alloc_leaf(m, 256) != NULL);
+        }
+    }
+    size_t after = goo_gc_get_stats(heap).heap_bytes;
+    CHECK_MSG(after <= before + before / 20, "%zu bytes of heap became %zu", before, after);
+    goo_gc_heap_destroy(heap);
+}
+
+/* Requests that find no hole in a full heap fail alone: the ones that fit are not even collected
+ * for. */
+GOO_TEST(gc_holes, a_failed_long_request_leaves_short_holes) {
+    GooGcHeap *heap = heap_of("hard=16M,initial=1G");
+    GooGcMutator *m = goo_gc_attach(heap);
+    Cell *list = NULL;
+    goo_gc_root_add_pointer(heap, &list);
+    make_every_other(m, &list, 48, SIZE_MAX);
+    for (int i = 0; i < 100; i++) {
+        uint64_t before = goo_gc_get_stats(heap).collections_full;
+        CHECK(goo_gc_alloc_leaf(m, 48) != NULL);
+        CHECK_EQ(goo_gc_get_stats(heap).collections_full, before);
+        CHECK_PTR_EQ(goo_gc_alloc_leaf(m, 4000), NULL);
+    }
+    goo_gc_heap_destroy(heap);
+}
+
+/* Long objects in a row get on, even where every hole is too short for them. */
+GOO_TEST(gc_holes, long_objects_in_a_row) {
+    GooGcHeap *heap = heap_of("initial=1G");
+    GooGcMutator *m = goo_gc_attach(heap);
+    Cell *list = NULL;
+    goo_gc_root_add_pointer(heap, &list);
+    make_every_other(m, &list, 48, 100000);
+    size_t before = goo_gc_get_stats(heap).heap_bytes;
+    for (size_t i = 0; i < 50000; i++) {
+        char *object = goo_gc_alloc_leaf(m, 112);
+        CHECK(object != NULL && object[0] == 0 && object[111] == 0);
+        memset(object, 7, 112);
+    }
+    size_t after = goo_gc_get_stats(heap).heap_bytes;
+    CHECK_MSG(after - before <= 50000 * 112 + (256 << 10), "%zu bytes for 5.6 MB", after - before);
+    CHECK_EQ(goo_gc_verify(heap, stderr), GOO_OK);
+    goo_gc_heap_destroy(heap);
+}
+
+/* Holes of 16 bytes between living cells are used before memory is called short. */
+GOO_TEST(gc_holes, single_granules_count_at_the_hard_limit) {
+    GooGcHeap *heap = heap_of("hard=8M,initial=1G");
+    GooGcMutator *m = goo_gc_attach(heap);
+    Cell *list = NULL;
+    goo_gc_root_add_pointer(heap, &list);
+    size_t made = make_every_other(m, &list, 16, SIZE_MAX), more = 0;
+    Cell *cell;
+    while ((cell = goo_gc_alloc(m, &cell_type, 16)) != NULL) {
+        cell->next = list;
+        list = cell;
+        more++;
+    }
+    CHECK_MSG(more >= made / 2 - made / 50, "%zu of %zu dropped cells were replaced", more,
+              made / 2);
+    CHECK_EQ(goo_gc_verify(heap, stderr), GOO_OK);
+    goo_gc_heap_destroy(heap);
+}
