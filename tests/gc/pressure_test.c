@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "goo/allocators/system.h"
+#include "goo/gc/inline.h"
 #include "goo/runtime/memory.h"
 #include "tests/gc/support.h"
 
@@ -258,6 +259,41 @@ GOO_TEST(gc_pressure, counts_are_kept_apart) {
     goo_gc_heap_destroy(heap);
     goo_allocator_destroy(a);
     goo_allocator_destroy(b);
+}
+
+/* A loop that allocates nothing on the heap still stops for a collection that outside bytes made due:
+ * the inline safepoint sees it too, in the middle of a span. */
+GOO_TEST(gc_pressure, safepoints_see_external_bytes) {
+    GooGcHeap *heap = heap_of("initial=1M");
+    GooGcMutator *m = goo_gc_attach(heap);
+    GooAllocator *a = goo_system_allocator_create();
+    CHECK_EQ(goo_gc_attach_allocator(heap, a), GOO_OK);
+    for (uint64_t due = 1; due <= 6; due++) {
+        CHECK(goo_gc_alloc_leaf(m, 16) != NULL);
+        goo_gc_safepoint_inline(m);
+        CHECK_EQ(goo_gc_get_stats(heap).collections_full, due - 1);
+        void *block = NULL;
+        if (due % 2 == 0) {
+            block = goo_memory_alloc_with(a, 32 << 20);
+            CHECK(block != NULL);
+        } else {
+            CHECK_EQ(goo_gc_adjust_external(heap, 32 << 20), GOO_OK);
+        }
+        goo_gc_safepoint_inline(m);
+        CHECK_EQ(goo_gc_get_stats(heap).collections_full, due);
+        goo_gc_safepoint_inline(m);
+        CHECK_EQ(goo_gc_get_stats(heap).collections_full, due);
+        if (due % 2 == 0) {
+            goo_memory_free_with(a, block, 32 << 20);
+        } else {
+            CHECK_EQ(goo_gc_adjust_external(heap, -(32 << 20)), GOO_OK);
+        }
+        collect(m); /* so that the bytes that went are not part of the next target */
+        due++;
+        CHECK_EQ(goo_gc_get_stats(heap).collections_full, due);
+    }
+    goo_gc_heap_destroy(heap);
+    goo_allocator_destroy(a);
 }
 
 /* --- threads --- */

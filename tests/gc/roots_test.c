@@ -120,6 +120,33 @@ GOO_TEST(gc_roots, callback) {
     goo_gc_heap_destroy(f.heap);
 }
 
+typedef struct RootsWords {
+    void *words[5];
+} RootsWords;
+
+static void roots_trace_words(GooGcVisitor *v, void *user) {
+    RootsWords *w = user;
+    goo_gc_visit_conservative(v, &w->words[0], &w->words[2]);
+    goo_gc_visit_pointers(v, &w->words[2], 2);
+}
+
+/* What a callback shows may be inner addresses or anything, where it says so. */
+GOO_TEST(gc_roots, callback_over_foreign_memory) {
+    RootsFixture f;
+    roots_begin(&f, "verify");
+    RootsWords w = {{NULL}};
+    CHECK_EQ(goo_gc_roots_add(f.heap, roots_trace_words, &w), GOO_OK);
+    w.words[0] = (void *)(uintptr_t)UINT64_C(0xdeadbeefdeadbeef);
+    w.words[1] = (char *)mortal_new(f.m, &f.deaths) + 13;
+    w.words[2] = mortal_new(f.m, &f.deaths);
+    w.words[3] = mortal_new(f.m, &f.deaths);
+    w.words[4] = mortal_new(f.m, &f.deaths); /* not shown */
+    roots_expect(&f, 1);
+    w.words[1] = w.words[3] = NULL;
+    roots_expect(&f, 3);
+    goo_gc_heap_destroy(f.heap);
+}
+
 GOO_TEST(gc_roots, frames) {
     RootsFixture f;
     roots_begin(&f, "");

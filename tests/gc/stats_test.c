@@ -250,6 +250,61 @@ GOO_TEST(gc_stats, swept_tells_what_is_free) {
     goo_gc_heap_destroy(heap);
 }
 
+/* --- walking --- */
+
+typedef struct StatsWalk {
+    GooGcMutator *m;
+    uintptr_t last;
+    size_t count, bytes;
+    bool allocates;
+} StatsWalk;
+
+static void stats_walked(void *object, size_t size, const GooGcType *type, void *user) {
+    StatsWalk *w = user;
+    uintptr_t address = (uintptr_t)object;
+    if (gooi_slab_base(address) == gooi_slab_base(w->last)) {
+        CHECK(address > w->last);
+    }
+    CHECK_EQ(goo_gc_size_of(goo_gc_heap_of(w->m), object), size);
+    CHECK_PTR_EQ(type, NULL);
+    w->last = address;
+    w->count++;
+    w->bytes += size;
+    if (w->allocates) {
+        (goo_gc_alloc_leaf)(w->m, 16);
+    }
+}
+
+static GooGcHeap *volatile stats_given_up;
+
+/* Everything that is there, in order: what died since the last collection too, but nothing that died
+ * before it. */
+GOO_TEST(gc_stats, walks) {
+    GooGcHeap *heap = heap_of("initial=64M");
+    StatsWalk w = {.m = goo_gc_attach(heap)};
+    goo_gc_walk(heap, stats_walked, &w);
+    CHECK_EQ(w.count, 0);
+    size_t bytes = 0;
+    uint64_t random = 31;
+    for (int i = 0; i < 3000; i++) {
+        size_t size = 16 * (1 + random_next(&random) % (i % 100 == 0 ? 20000 : 30));
+        CHECK(goo_gc_alloc_leaf(w.m, size) != NULL);
+        bytes += size;
+    }
+    goo_gc_walk(heap, stats_walked, &w);
+    CHECK_EQ(w.count, 3000);
+    CHECK_EQ(w.bytes, bytes);
+    collect(w.m); /* and nothing is swept yet */
+    goo_gc_push(w.m, goo_gc_alloc_leaf(w.m, 48));
+    w = (StatsWalk){.m = w.m};
+    goo_gc_walk(heap, stats_walked, &w);
+    CHECK_EQ(w.count, 1);
+    CHECK_EQ(w.bytes, 48);
+    w = (StatsWalk){.m = w.m, .allocates = true};
+    stats_given_up = heap; /* the panic leaves it in the midst of a walk */
+    CHECK_PANICS(goo_gc_walk(heap, stats_walked, &w), "inside a collection");
+}
+
 /* --- determinism --- */
 
 static uint64_t stats_run_program(const char *text, uint64_t *marked) {
