@@ -29,6 +29,7 @@
 
 #include "goo/core/types.h"
 #include "goo/runtime/memory.h"
+#include "goo/runtime/stats.h"
 #include "runtime/base.h"
 #include "runtime/bits.h"
 #include "runtime/check.h"
@@ -48,6 +49,16 @@ static inline void *gooi_parent_new(GooAllocator *parent, size_t size) {
     return goo_memory_alloc_options(parent, size, 0, GOO_ALLOC_ZERO);
 }
 
+/* Settles everything that an allocator counted: `bytes` and `count` as its mechanism saw them. */
+static inline void gooi_settle_all(GooAllocator *a, size_t bytes, size_t count) {
+    size_t header = 0;
+    if (a->track_stats) {
+        GooAllocStats stats = goo_get_alloc_stats(a);
+        header = stats.bytes_reserved - stats.bytes_allocated;
+    }
+    gooi_memory_settle(a, bytes, header, count);
+}
+
 /* --- the bump lane --- */
 
 enum {
@@ -59,8 +70,8 @@ enum {
 
 typedef struct GooiChunk {
     struct GooiChunk *older;
-    size_t size;  /* header included */
-    size_t base;  /* position of the header */
+    size_t size;   /* header included */
+    size_t base;   /* position of the header */
     uint8_t *high; /* LANE-3 */
     bool zero;
 } GooiChunk;
@@ -72,7 +83,8 @@ typedef struct GooiLarge {
     void *ptr;
     size_t size, alignment;
     size_t position; /* of this stub */
-    size_t counted;  /* bytes that the front door counted for it; 0: none */
+    size_t counted;  /* bytes that the front door counts for it; 0: none */
+    size_t header;   /* of those, hidden ones */
 } GooiLarge;
 
 /* A large block kept for later: this lies at its start. */
@@ -84,7 +96,7 @@ typedef struct GooiSpareLarge {
 /* In front of a block whose bytes the front door counts, so that a reset can settle them. */
 typedef struct GooiRecord {
     struct GooiRecord *older;
-    size_t size; /* 0: it was freed, and counted as such */
+    size_t size_and_header; /* size << 1, bit 0: 16 bytes are hidden; 0: it was freed */
     size_t position;
     uintptr_t check;
 } GooiRecord;
@@ -105,7 +117,7 @@ typedef struct GooiChunkSource {
 typedef struct GooiLane {
     uint8_t *cursor, *limit; /* LANE-2 */
     uint8_t *end;
-    uint8_t *floor;          /* LANE-4; compares with cursors of the newest chunk only */
+    uint8_t *floor; /* LANE-4; compares with cursors of the newest chunk only */
     GooiChunk *newest;
     GooiLarge *large;
     GooiRecord *records;
@@ -114,7 +126,7 @@ typedef struct GooiLane {
 
 /* Counted blocks that a lane dropped. */
 typedef struct GooiDropped {
-    size_t bytes, count;
+    size_t bytes, header, count;
 } GooiDropped;
 
 /* What becomes of chunks and large blocks that a lane drops. */

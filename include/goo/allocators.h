@@ -1,7 +1,8 @@
 /* Every ready-made allocator, one header each.
  *
- * Choose by how blocks die. In any order: system. As whole pages: page. A library that takes a
- * GooAllocator * and includes goo/core/types.h alone needs none of these.
+ * Choose by how blocks die. In any order: system. As whole pages: page. All together: arena. One
+ * size, in any order: pool. A library that takes a GooAllocator * and includes goo/core/types.h
+ * alone needs none of these.
  *
  *     GooAllocator *a = goo_system_allocator_create();
  *     void *p = goo_memory_alloc_with(a, 100);
@@ -11,7 +12,9 @@
 #ifndef GOO_ALLOCATORS_H
 #define GOO_ALLOCATORS_H
 
+#include "goo/allocators/arena.h"
 #include "goo/allocators/page.h"
+#include "goo/allocators/pool.h"
 #include "goo/allocators/system.h"
 
 #endif

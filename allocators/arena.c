@@ -1,0 +1,287 @@
+/* The arena: a lane of blocks that die together, and another one for those that persist.
+ *
+ *     arena ──▶ lane     marks, rewind and reset act on it
+ *           ──▶ persist  GOO_ALLOC_PERSIST; used up to destroy
+ *           ──▶ source   parent, spare chunks, the limit; of both
+ *
+ * A mark is a position of the lane and a serial number. What makes a mark stale is a rewind to an
+ * earlier position, or a reset, after it was made: `cuts` remembers rewinds, each with the serial
+ * numbers that it ended and how far down it went. A later cut that went as far down makes an
+ * earlier one superfluous, so the positions in `cuts` rise, and a mark is good when it lies at or
+ * below the first cut that is younger than it.
+ *
+ *   ARENA-1  serial numbers begin at a random number, so that a mark of another arena is none here
+ *   ARENA-2  cuts[i].serial and cuts[i].position rise with i
+ *   ARENA-3  no mark that is good lies above the cursor
+ *
+ * Threads: one at a time.
+ * Left out on purpose: cuts beyond ARENA_CUTS. The oldest is forgotten then, and a mark that only it
+ * made stale may pass, if it lies within what is allocated; no rewind that passes breaks the arena.
+ */
+#include "goo/allocators/arena.h"
+
+#include "allocators/impl.h"
+#include "goo/allocators/arena_inline.h"
+#include "runtime/platform/platform.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum { ARENA_CUTS = 16 };
+
+typedef struct ArenaCut {
+    uint64_t serial; /* marks up to this one, ... */
+    size_t position; /* ... above this position, are stale */
+} ArenaCut;
+
+typedef struct Arena {
+    GooiExtendedAllocator head;
+    GooiLane lane; /* its first two members are the window of goo_arena_take */
+    GooiLane persist;
+    GooiChunkSource source;
+    bool keep_last_block;
+    uint64_t serial, serial_base; /* ARENA-1; the latest mark's, and the last of no mark */
+    size_t mark_top;              /* no good mark lies above this position */
+    size_t cut_count;
+    ArenaCut cuts[ARENA_CUTS];
+} Arena;
+
+_Static_assert(offsetof(GooArenaFast, cursor) == offsetof(Arena, lane.cursor), "arena_inline.h");
+_Static_assert(offsetof(GooArenaFast, limit) == offsetof(Arena, lane.limit), "arena_inline.h");
+_Static_assert(GOOI_BLOCK_SIZE_MIN % GOO_DEFAULT_ALIGNMENT == 0, "limits are multiples of 16");
+
+static void arena_destroy(void *self);
+
+static Arena *arena_of(GooAllocator *a, const char *call) {
+    GOO_REQUIRE(a != NULL && a->destroy == arena_destroy, "%s: %p is no arena", call, (void *)a);
+    return (Arena *)(void *)a;
+}
+
+static bool arena_counts(const Arena *arena) {
+    return gooi_memory_watched(&arena->head.allocator);
+}
+
+/* --- the mechanism --- */
+
+static GOOI_NEVER_INLINE void *arena_alloc_rest(Arena *arena, size_t size, size_t alignment,
+                                                GooAllocOptions options) {
+    bool persist = (options & GOO_ALLOC_PERSIST) != 0;
+    return gooi_lane_alloc(persist ? &arena->persist : &arena->lane, size, alignment, options,
+                           arena_counts(arena));
+}
+
+static void *arena_alloc(void *ctx, size_t size, size_t alignment, GooAllocOptions options) {
+    Arena *arena = ctx;
+    GooAllocOptions special = options & (GOO_ALLOC_ZERO | GOO_ALLOC_PERSIST | GOOI_ALLOC_HEADER);
+    if (GOOI_LIKELY(special == 0 && !arena_counts(arena))) {
+        void *p = gooi_lane_bump(&arena->lane, size, alignment);
+        if (GOOI_LIKELY(p != NULL)) {
+            return p;
+        }
+    }
+    return arena_alloc_rest(arena, size, alignment, options);
+}
+
+/* The lane that a block lies in. */
+static GooiLane *arena_lane_of(Arena *arena, const void *ptr) {
+    return arena->persist.newest != NULL && gooi_lane_owns(&arena->persist, ptr) ? &arena->persist
+                                                                                 : &arena->lane;
+}
+
+static void *arena_realloc(void *ctx, void *ptr, size_t old_size, size_t new_size, size_t alignment,
+                           GooAllocOptions options) {
+    Arena *arena = ctx;
+    return gooi_lane_realloc(arena_lane_of(arena, ptr), ptr, old_size, new_size, alignment, options,
+                             arena_counts(arena));
+}
+
+static void arena_free(void *ctx, void *ptr, size_t size, size_t alignment) {
+    (void)alignment;
+    gooi_lane_free(arena_lane_of(ctx, ptr), ptr, size);
+}
+
+static bool arena_resize(void *ctx, void *ptr, size_t old_size, size_t new_size, size_t alignment) {
+    (void)alignment;
+    return gooi_lane_resize(arena_lane_of(ctx, ptr), ptr, old_size, new_size);
+}
+
+static bool arena_owns(GooAllocator *a, const void *ptr) {
+    Arena *arena = (Arena *)(void *)a;
+    return gooi_lane_owns(&arena->lane, ptr) || gooi_lane_owns(&arena->persist, ptr);
+}
+
+void *goo_arena_take_slow(GooAllocator *a, size_t size, size_t alignment) {
+    Arena *arena = arena_of(a, "goo_arena_take");
+    alignment = alignment == 0 ? GOO_DEFAULT_ALIGNMENT : alignment;
+    if (size == 0) {
+        return NULL;
+    }
+    if (!gooi_is_power_of_two(alignment)) {
+        errno = EINVAL;
+        return NULL;
+    }
+    if (gooi_memory_too_large(size, alignment)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    return gooi_lane_alloc(&arena->lane, size, alignment, GOO_ALLOC_DEFAULT, false);
+}
+
+/* --- marks --- */
+
+GooArenaMark goo_arena_mark(GooAllocator *a) {
+    Arena *arena = arena_of(a, __func__);
+    GooiLane *lane = &arena->lane;
+    size_t position = gooi_lane_position(lane);
+    gooi_lane_set_floor(lane);
+    arena->mark_top = position > arena->mark_top ? position : arena->mark_top;
+    return (GooArenaMark){
+        .block = lane->newest,
+        .offset = lane->newest != NULL ? position - lane->newest->base : 0,
+        .serial = ++arena->serial,
+    };
+}
+
+/* The chunk that a mark names, if the arena uses it. */
+static const GooiChunk *arena_find_chunk(const Arena *arena, const void *block) {
+    const GooiChunk *chunk = arena->lane.newest;
+    while (chunk != NULL && chunk != block) {
+        chunk = chunk->older;
+    }
+    return chunk;
+}
+
+/* How far down the arena went since a mark was made. */
+static size_t arena_lowest_since(const Arena *arena, uint64_t serial) {
+    for (size_t i = 0; i < arena->cut_count; i++) {
+        if (arena->cuts[i].serial >= serial) {
+            return arena->cuts[i].position;
+        }
+    }
+    return SIZE_MAX;
+}
+
+/* Whether a mark is good; stores its position. */
+static bool arena_check_mark(const Arena *arena, GooArenaMark mark, size_t *out_position) {
+    if (mark.serial - arena->serial_base - 1 >= arena->serial - arena->serial_base) {
+        return false; /* another arena's, or from before a reset */
+    }
+    const GooiChunk *chunk = arena_find_chunk(arena, mark.block);
+    if (mark.block != NULL && (chunk == NULL || mark.offset > chunk->size)) {
+        return false;
+    }
+    *out_position = chunk != NULL ? chunk->base + mark.offset : 0;
+    return *out_position <= gooi_lane_position(&arena->lane) &&
+           *out_position <= arena_lowest_since(arena, mark.serial);
+}
+
+/* A rewind to `position`: what marks it makes stale, if any were made above (ARENA-2). */
+static void arena_cut(Arena *arena, size_t position) {
+    if (arena->mark_top <= position) {
+        return;
+    }
+    while (arena->cut_count != 0 && arena->cuts[arena->cut_count - 1].position >= position) {
+        arena->cut_count--;
+    }
+    if (arena->cut_count == ARENA_CUTS) {
+        memmove(arena->cuts, arena->cuts + 1, (ARENA_CUTS - 1) * sizeof arena->cuts[0]);
+        arena->cut_count--;
+    }
+    arena->cuts[arena->cut_count++] = (ArenaCut){arena->serial, position};
+    arena->mark_top = position;
+}
+
+void goo_arena_rewind(GooAllocator *a, GooArenaMark mark) {
+    Arena *arena = arena_of(a, __func__);
+    size_t position = 0;
+    GOO_REQUIRE(arena_check_mark(arena, mark, &position),
+                "goo_arena_rewind: the mark at %p, offset %zu, is stale or another arena's",
+                mark.block, mark.offset);
+    arena_cut(arena, position);
+    gooi_lane_settle(a, gooi_lane_rewind(&arena->lane, position, GOOI_KEEP_SPARE));
+}
+
+/* --- reset --- */
+
+static void arena_clear(Arena *arena, GooArenaResetMode mode) {
+    GooiKeep keep = mode == GOO_ARENA_RETAIN_ALL ? GOOI_KEEP_ALL : GOOI_KEEP_NONE;
+    if (mode == GOO_ARENA_RETAIN_ONE && arena->source.spare_count == 0) {
+        size_t spare_max = arena->source.spare_max;
+        arena->source.spare_max = 1;
+        gooi_lane_settle(&arena->head.allocator, gooi_lane_clear(&arena->lane, GOOI_KEEP_SPARE));
+        arena->source.spare_max = spare_max;
+    } else {
+        gooi_lane_settle(&arena->head.allocator, gooi_lane_clear(&arena->lane, keep));
+    }
+    if (mode != GOO_ARENA_RETAIN_ALL) {
+        gooi_source_trim(&arena->source, mode == GOO_ARENA_RETAIN_ONE ? 1 : 0, false);
+    }
+    arena->serial_base = ++arena->serial;
+    arena->mark_top = 0;
+    arena->cut_count = 0;
+}
+
+void goo_arena_reset(GooAllocator *a, GooArenaResetMode mode) {
+    GOO_REQUIRE((unsigned)mode <= GOO_ARENA_FREE_ALL, "goo_arena_reset: %d is no mode", (int)mode);
+    arena_clear(arena_of(a, __func__), mode);
+}
+
+static void arena_reset(GooAllocator *a) {
+    Arena *arena = (Arena *)(void *)a;
+    arena_clear(arena, arena->keep_last_block ? GOO_ARENA_RETAIN_ONE : GOO_ARENA_FREE_ALL);
+}
+
+/* --- create and destroy --- */
+
+static const GooiAllocatorOps arena_ops = {.reset = arena_reset, .owns = arena_owns};
+
+static void arena_destroy(void *self) {
+    Arena *arena = self;
+    gooi_lane_clear(&arena->lane, GOOI_KEEP_NONE);
+    gooi_lane_clear(&arena->persist, GOOI_KEEP_NONE);
+    gooi_source_trim(&arena->source, 0, false);
+    GOO_ASSERT(arena->source.reserved == 0, "arena: %zu bytes of its parent's left (LANE-5)",
+               arena->source.reserved);
+    GooAllocator *parent = arena->source.parent;
+    *arena = (Arena){0};
+    goo_memory_free_with(parent, arena, sizeof *arena);
+}
+
+GooAllocator *goo_arena_allocator_create_with(GooAllocator *parent,
+                                              const GooArenaOptions *options) {
+    static const GooArenaOptions none = {0};
+    options = options != NULL ? options : &none;
+    parent = gooi_parent(parent);
+    if (options->block_size > GOOI_SIZE_MAX) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    Arena *arena = gooi_parent_new(parent, sizeof *arena);
+    if (arena == NULL) {
+        return NULL;
+    }
+    gooi_source_init(&arena->source, parent, options->block_size, options->max_bytes);
+    arena->source.spare_max = options->keep_last_block ? 1 : 0;
+    gooi_lane_init(&arena->lane, &arena->source);
+    gooi_lane_init(&arena->persist, &arena->source);
+    arena->keep_last_block = options->keep_last_block;
+    arena->serial = arena->serial_base = gooi_platform_random() >> 1;
+    arena->head.ops = &arena_ops;
+    arena->head.allocator = (GooAllocator){
+        .alloc = arena_alloc,
+        .realloc = arena_realloc,
+        .free = arena_free,
+        .destroy = arena_destroy,
+        .context = arena,
+        .resize = arena_resize,
+        .name = "arena",
+        .capabilities = GOO_ALLOCATOR_RESIZES | GOO_ALLOCATOR_RESETS | GOO_ALLOCATOR_OWNS |
+                        GOOI_ALLOCATOR_EXTENDED,
+    };
+    return &arena->head.allocator;
+}
+
+GooAllocator *goo_arena_allocator_create(size_t block_size) {
+    GooArenaOptions options = {.block_size = block_size, .keep_last_block = true};
+    return goo_arena_allocator_create_with(NULL, &options);
+}

@@ -1,0 +1,604 @@
+/* The bump lane: chunks, large blocks, records, and taking all of it back from the end.
+ *
+ * What arenas, regions and scopes have in common; picture and invariants LANE-1 to LANE-5 are in
+ * impl.h. A request goes one of two ways: into the newest chunk, getting another chunk if need be,
+ * or, when no common chunk could hold it, to the parent as a block of its own, for which a stub in
+ * the lane keeps the place in time. So positions order everything, and dropping what came after one
+ * is dropping from the heads of three lists.
+ *
+ * Threads: one at a time for each lane and its source.
+ * Left out on purpose: a search for room in older chunks; what is behind their cursors is lost until
+ * the chunk is dropped.
+ */
+#include "allocators/impl.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* --- the source of chunks --- */
+
+void gooi_source_init(GooiChunkSource *source, GooAllocator *parent, size_t block_size,
+                      size_t max_bytes) {
+    block_size = block_size == 0 ? GOOI_BLOCK_SIZE_DEFAULT : block_size;
+    block_size = block_size < GOOI_BLOCK_SIZE_MIN ? GOOI_BLOCK_SIZE_MIN : block_size;
+    *source = (GooiChunkSource){
+        .parent = parent,
+        .block_size = block_size & ~(size_t)(GOO_DEFAULT_ALIGNMENT - 1),
+        .max_bytes = max_bytes == 0 ? SIZE_MAX : max_bytes,
+        .spare_max = SIZE_MAX,
+        .watched_memory = gooi_poison_active(),
+    };
+}
+
+static bool source_has_room(const GooiChunkSource *source, size_t size) {
+    return size <= source->max_bytes - source->reserved;
+}
+
+/* Memory from the parent, within the limit. */
+static void *source_obtain(GooiChunkSource *source, size_t size, size_t alignment,
+                           GooAllocOptions options) {
+    if (!source_has_room(source, size)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    void *p = goo_memory_alloc_options(source->parent, size, alignment, options);
+    source->reserved += p != NULL ? size : 0;
+    return p;
+}
+
+static void source_give_back(GooiChunkSource *source, void *ptr, size_t size, size_t alignment) {
+    if (source->watched_memory) {
+        gooi_unpoison(ptr, size, false);
+    }
+    source->reserved -= size;
+    goo_memory_free_options(source->parent, ptr, size, alignment);
+}
+
+/* The size of a new chunk that holds `need` bytes: smaller than usual where the limit is near. */
+static size_t source_chunk_size(const GooiChunkSource *source, size_t need) {
+    size_t left = gooi_align_down(source->max_bytes - source->reserved, GOO_DEFAULT_ALIGNMENT);
+    size_t least = gooi_align_up(need + GOOI_CHUNK_HEADER_SIZE, GOO_DEFAULT_ALIGNMENT);
+    return left < source->block_size && left >= least ? left : source->block_size;
+}
+
+static GooiChunk *source_take(GooiChunkSource *source, size_t need, bool zero) {
+    GooiChunk *chunk = source->spare;
+    if (chunk != NULL && chunk->size - GOOI_CHUNK_HEADER_SIZE >= need) {
+        source->spare = chunk->older;
+        source->spare_count--;
+        return chunk;
+    }
+    size_t size = source_chunk_size(source, need);
+    GooAllocOptions options = zero ? GOO_ALLOC_ZERO : GOO_ALLOC_DEFAULT;
+    chunk = source_obtain(source, size, GOO_DEFAULT_ALIGNMENT, options);
+    if (chunk == NULL) {
+        return NULL;
+    }
+    *chunk =
+        (GooiChunk){.size = size, .high = (uint8_t *)chunk + GOOI_CHUNK_HEADER_SIZE, .zero = zero};
+    if (source->watched_memory) {
+        gooi_poison(chunk->high, size - GOOI_CHUNK_HEADER_SIZE);
+    }
+    return chunk;
+}
+
+/* A chunk that a lane dropped, poisoned from its header on. */
+static void source_put(GooiChunkSource *source, GooiChunk *chunk, GooiKeep keep) {
+    bool kept = keep == GOOI_KEEP_ALL ||
+                (keep == GOOI_KEEP_SPARE && source->spare_count < source->spare_max);
+    if (!kept) {
+        source_give_back(source, chunk, chunk->size, GOO_DEFAULT_ALIGNMENT);
+        return;
+    }
+    chunk->older = source->spare;
+    source->spare = chunk;
+    source->spare_count++;
+}
+
+/* The first spare large block that will do, or NULL. */
+static void *source_take_large(GooiChunkSource *source, size_t size, size_t alignment,
+                               size_t *out_size, size_t *out_alignment) {
+    for (GooiSpareLarge **link = &source->spare_large; *link != NULL; link = &(*link)->next) {
+        GooiSpareLarge *found = *link;
+        if (found->size >= size && found->alignment >= alignment) {
+            *link = found->next;
+            *out_size = found->size;
+            *out_alignment = found->alignment;
+            return found;
+        }
+    }
+    return NULL;
+}
+
+static void source_put_large(GooiChunkSource *source, const GooiLarge *large, GooiKeep keep) {
+    bool fits =
+        large->size >= sizeof(GooiSpareLarge) && large->alignment >= _Alignof(GooiSpareLarge);
+    if (keep != GOOI_KEEP_ALL || !fits) {
+        source_give_back(source, large->ptr, large->size, large->alignment);
+        return;
+    }
+    GooiSpareLarge *spare = large->ptr;
+    if (source->watched_memory) {
+        gooi_poison(spare, large->size);
+        gooi_unpoison(spare, sizeof *spare, false);
+    }
+    *spare = (GooiSpareLarge){source->spare_large, large->size, large->alignment};
+    source->spare_large = spare;
+}
+
+void gooi_source_trim(GooiChunkSource *source, size_t keep, bool keep_large) {
+    while (source->spare_count > keep) {
+        GooiChunk *chunk = source->spare;
+        source->spare = chunk->older;
+        source->spare_count--;
+        source_give_back(source, chunk, chunk->size, GOO_DEFAULT_ALIGNMENT);
+    }
+    while (!keep_large && source->spare_large != NULL) {
+        GooiSpareLarge *spare = source->spare_large;
+        source->spare_large = spare->next;
+        source_give_back(source, spare, spare->size, spare->alignment);
+    }
+}
+
+/* --- cursor and chunks --- */
+
+static inline size_t lane_position_of(const GooiLane *lane, const void *p) {
+    return lane->newest->base + (size_t)((const uint8_t *)p - (const uint8_t *)lane->newest);
+}
+
+static inline uint8_t *chunk_start(GooiChunk *chunk) {
+    return (uint8_t *)chunk + GOOI_CHUNK_HEADER_SIZE;
+}
+
+/* LANE-2 */
+static void lane_set_cursor(GooiLane *lane, uint8_t *cursor) {
+    lane->cursor = cursor;
+    lane->limit = lane->source->watched_memory ? cursor : lane->end;
+}
+
+/* Notes how far a chunk was handed out, before the cursor falls or leaves it (LANE-3). */
+static void lane_raise_high(GooiLane *lane) {
+    GooiChunk *chunk = lane->newest;
+    if (chunk != NULL && chunk->high < lane->cursor) {
+        chunk->high = lane->cursor;
+    }
+}
+
+static void lane_lower_cursor(GooiLane *lane, uint8_t *cursor) {
+    lane_raise_high(lane);
+    if (lane->source->watched_memory) {
+        gooi_poison(cursor, (size_t)(lane->end - cursor));
+    }
+    lane_set_cursor(lane, cursor);
+}
+
+static bool lane_add_chunk(GooiLane *lane, size_t need, bool zero) {
+    GooiChunk *chunk = source_take(lane->source, need, zero);
+    if (chunk == NULL) {
+        return false;
+    }
+    lane_raise_high(lane);
+    chunk->older = lane->newest;
+    chunk->base = lane->newest != NULL ? lane->newest->base + lane->newest->size : 0;
+    lane->newest = chunk;
+    lane->end = (uint8_t *)chunk + chunk->size;
+    lane->floor = NULL;
+    lane_set_cursor(lane, chunk_start(chunk));
+    return true;
+}
+
+void gooi_lane_init(GooiLane *lane, GooiChunkSource *source) {
+    *lane = (GooiLane){.source = source};
+}
+
+size_t gooi_lane_position(const GooiLane *lane) {
+    return lane->newest != NULL ? lane_position_of(lane, lane->cursor) : 0;
+}
+
+void gooi_lane_set_floor(GooiLane *lane) {
+    lane->floor = lane->cursor;
+}
+
+bool gooi_lane_owns(const GooiLane *lane, const void *ptr) {
+    uintptr_t p = (uintptr_t)ptr;
+    for (GooiChunk *chunk = lane->newest; chunk != NULL; chunk = chunk->older) {
+        uint8_t *top = chunk == lane->newest ? lane->cursor : chunk->high;
+        if (p - (uintptr_t)chunk_start(chunk) < (uintptr_t)top - (uintptr_t)chunk_start(chunk)) {
+            return true;
+        }
+    }
+    for (const GooiLarge *large = lane->large; large != NULL; large = large->older) {
+        if (large->ptr != NULL && p - (uintptr_t)large->ptr < large->size) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* --- records --- */
+
+static inline uintptr_t record_check(const GooiLane *lane, const GooiRecord *record) {
+    uint64_t mixed = (uint64_t)(uintptr_t)record * UINT64_C(0x9e3779b97f4a7c15);
+    mixed ^= (uint64_t)(uintptr_t)lane * UINT64_C(0xd1342543de82ef95);
+    return (uintptr_t)(mixed ^ mixed >> 29);
+}
+
+/* The memory may be anything, and poisoned. */
+GOOI_NO_SANITIZE_ADDRESS static bool record_is_valid(const GooiLane *lane,
+                                                     const GooiRecord *record) {
+    gooi_poison_pause();
+    bool valid = record->check == record_check(lane, record);
+    gooi_unpoison(&valid, sizeof valid, true); /* whatever it was made of */
+    gooi_poison_resume();
+    return valid;
+}
+
+/* The record of a block in a chunk, or NULL if nobody counts it. */
+static GooiRecord *lane_find_record(const GooiLane *lane, void *ptr) {
+    if (lane->records == NULL || (uintptr_t)ptr % GOO_DEFAULT_ALIGNMENT != 0) {
+        return NULL;
+    }
+    GooiRecord *record = (GooiRecord *)(void *)((uint8_t *)ptr - GOOI_RECORD_SIZE);
+    return record_is_valid(lane, record) ? record : NULL;
+}
+
+static void lane_add_record(GooiLane *lane, void *ptr, size_t size, bool header) {
+    GooiRecord *record = (GooiRecord *)(void *)((uint8_t *)ptr - GOOI_RECORD_SIZE);
+    if (lane->source->watched_memory) {
+        gooi_unpoison(record, GOOI_RECORD_SIZE, false);
+    }
+    *record = (GooiRecord){
+        .older = lane->records,
+        .size_and_header = size << 1 | header,
+        .position = lane_position_of(lane, record),
+        .check = record_check(lane, record),
+    };
+    lane->records = record;
+}
+
+static void dropped_add(GooiDropped *dropped, size_t size, size_t header) {
+    dropped->bytes += size;
+    dropped->header += header;
+    dropped->count++;
+}
+
+static GooiDropped lane_drop_records(GooiLane *lane, size_t position) {
+    GooiDropped dropped = {0};
+    while (lane->records != NULL && lane->records->position >= position) {
+        GooiRecord *record = lane->records;
+        if (record->size_and_header != 0) {
+            dropped_add(&dropped, record->size_and_header >> 1,
+                        (record->size_and_header & 1) * GOO_DEFAULT_ALIGNMENT);
+        }
+        lane->records = record->older;
+        record->check = 0;
+    }
+    return dropped;
+}
+
+/* --- allocate --- */
+
+/* Room for a block in the newest chunk with `front` bytes before it, or NULL. */
+static uint8_t *lane_place(GooiLane *lane, size_t size, size_t alignment, size_t front) {
+    uintptr_t cursor = (uintptr_t)lane->cursor;
+    uintptr_t start = (cursor + front + (alignment - 1)) & ~(uintptr_t)(alignment - 1);
+    size_t room = (size_t)(lane->end - lane->cursor);
+    size_t skipped = start - cursor;
+    if (skipped > room || size > room - skipped) {
+        return NULL;
+    }
+    uint8_t *p = lane->cursor + skipped;
+    lane_set_cursor(lane, p + size);
+    return p;
+}
+
+/* Zeroes [p, p + size), which was beyond the cursor until now, as far as it may not be zero. */
+static void lane_zero(const GooiLane *lane, uint8_t *p, size_t size) {
+    const GooiChunk *chunk = lane->newest;
+    if (!chunk->zero) {
+        memset(p, 0, size);
+    } else if (p < chunk->high) {
+        size_t dirty = (size_t)(chunk->high - p);
+        memset(p, 0, dirty < size ? dirty : size);
+    }
+}
+
+/* What a block may take of a fresh chunk beyond its size: chunks begin at the default alignment. */
+static inline size_t lane_slack(size_t alignment, size_t front) {
+    return front + (alignment > GOO_DEFAULT_ALIGNMENT ? alignment : 0);
+}
+
+/* No common chunk can hold it. */
+static bool lane_is_large(const GooiLane *lane, size_t size, size_t alignment, size_t front) {
+    size_t room = lane->source->block_size - GOOI_CHUNK_HEADER_SIZE;
+    size_t slack = lane_slack(alignment, front);
+    return slack > room || size > room - slack;
+}
+
+static void *lane_alloc_small(GooiLane *lane, size_t size, size_t alignment,
+                              GooAllocOptions options, bool counted) {
+    size_t front = counted ? GOOI_RECORD_SIZE : 0;
+    bool zero = (options & GOO_ALLOC_ZERO) != 0;
+    uint8_t *p = lane_place(lane, size, alignment, front);
+    if (p == NULL) {
+        if (!lane_add_chunk(lane, size + lane_slack(alignment, front), zero)) {
+            return NULL;
+        }
+        p = lane_place(lane, size, alignment, front);
+    }
+    if (counted) {
+        lane_add_record(lane, p, size, (options & GOOI_ALLOC_HEADER) != 0);
+    }
+    if (lane->source->watched_memory) {
+        gooi_unpoison(p, size, false);
+    }
+    if (zero) {
+        lane_zero(lane, p, size);
+        if (lane->source->watched_memory) {
+            gooi_unpoison(p, size, true);
+        }
+    }
+    return p;
+}
+
+static GooiLarge *lane_new_stub(GooiLane *lane) {
+    size_t alignment = _Alignof(GooiLarge);
+    uint8_t *p = lane_place(lane, sizeof(GooiLarge), alignment, 0);
+    if (p == NULL) {
+        if (!lane_add_chunk(lane, sizeof(GooiLarge), false)) {
+            return NULL;
+        }
+        p = lane_place(lane, sizeof(GooiLarge), alignment, 0);
+    }
+    if (lane->source->watched_memory) {
+        gooi_unpoison(p, sizeof(GooiLarge), false);
+    }
+    return (GooiLarge *)(void *)p;
+}
+
+static void *lane_alloc_large(GooiLane *lane, size_t size, size_t alignment,
+                              GooAllocOptions options, bool counted) {
+    GooiChunkSource *source = lane->source;
+    if (source->refuse_large) {
+        errno = EINVAL;
+        return NULL;
+    }
+    GooiLarge *stub = lane_new_stub(lane);
+    if (stub == NULL) {
+        return NULL;
+    }
+    GooiLarge large = {.older = lane->large,
+                       .size = size,
+                       .alignment = alignment,
+                       .position = lane_position_of(lane, stub),
+                       .counted = counted ? size : 0,
+                       .header = (options & GOOI_ALLOC_HEADER) != 0 ? GOO_DEFAULT_ALIGNMENT : 0};
+    large.ptr = source_take_large(source, size, alignment, &large.size, &large.alignment);
+    if (large.ptr != NULL) {
+        if (source->watched_memory) {
+            gooi_unpoison(large.ptr, size, false);
+        }
+        if ((options & GOO_ALLOC_ZERO) != 0) {
+            memset(large.ptr, 0, size);
+        }
+    } else {
+        large.ptr = source_obtain(source, size, alignment, options & GOO_ALLOC_ZERO);
+    }
+    if (large.ptr == NULL) {
+        lane_lower_cursor(lane, (uint8_t *)stub);
+        return NULL;
+    }
+    *stub = large;
+    lane->large = stub;
+    return large.ptr;
+}
+
+void *gooi_lane_alloc(GooiLane *lane, size_t size, size_t alignment, GooAllocOptions options,
+                      bool counted) {
+    size_t front = counted ? GOOI_RECORD_SIZE : 0;
+    if (counted && alignment < GOO_DEFAULT_ALIGNMENT) {
+        alignment = GOO_DEFAULT_ALIGNMENT; /* of the record in front */
+    }
+    return lane_is_large(lane, size, alignment, front)
+               ? lane_alloc_large(lane, size, alignment, options, counted)
+               : lane_alloc_small(lane, size, alignment, options, counted);
+}
+
+/* --- free, resize, realloc --- */
+
+static bool lane_is_last(const GooiLane *lane, const uint8_t *ptr, size_t size) {
+    return ptr + size == lane->cursor && ptr >= lane->floor && ptr > (uint8_t *)lane->newest;
+}
+
+/* The stub of a large block, or NULL. Blocks of the newest chunk cost no search. */
+static GooiLarge *lane_find_large(const GooiLane *lane, const void *ptr) {
+    GooiLarge *large = lane->large;
+    if (large == NULL || (uintptr_t)ptr - (uintptr_t)lane->newest < lane->newest->size) {
+        return NULL;
+    }
+    while (large != NULL && large->ptr != ptr) {
+        large = large->older;
+    }
+    return large;
+}
+
+static void lane_free_large(GooiLane *lane, GooiLarge *large) {
+    source_give_back(lane->source, large->ptr, large->size, large->alignment);
+    large->ptr = NULL;
+    large->counted = 0;
+    while (lane->large != NULL && lane->large->ptr == NULL) {
+        lane->large = lane->large->older;
+    }
+}
+
+static void lane_free_last(GooiLane *lane, uint8_t *ptr, GooiRecord *record) {
+    uint8_t *cursor = ptr;
+    if (record != NULL) {
+        GOO_ASSERT(lane->records == record, "lane: the last block's record is not the newest");
+        lane->records = record->older;
+        record->check = 0;
+        cursor = (uint8_t *)record;
+    }
+    lane_lower_cursor(lane, cursor);
+}
+
+void gooi_lane_free(GooiLane *lane, void *ptr, size_t size) {
+    GooiLarge *large = lane_find_large(lane, ptr);
+    if (large != NULL) {
+        lane_free_large(lane, large);
+        return;
+    }
+    GooiRecord *record = lane_find_record(lane, ptr);
+    if (lane_is_last(lane, ptr, size)) {
+        lane_free_last(lane, ptr, record);
+        return;
+    }
+    if (record != NULL) {
+        record->size_and_header = 0;
+    }
+    if (lane->source->watched_memory) {
+        gooi_poison(ptr, size);
+    }
+}
+
+/* The parent resizes it, within the limit; shrinking keeps what is there. */
+static bool lane_resize_large(GooiLane *lane, GooiLarge *large, size_t new_size) {
+    GooiChunkSource *source = lane->source;
+    if (new_size > large->size) {
+        size_t growth = new_size - large->size;
+        if (!source_has_room(source, growth) ||
+            !goo_memory_resize_options(source->parent, large->ptr, large->size, new_size,
+                                       large->alignment)) {
+            return false;
+        }
+        source->reserved += growth;
+        large->size = new_size;
+    }
+    large->counted = large->counted != 0 ? new_size : 0;
+    return true;
+}
+
+static bool lane_resize_last(GooiLane *lane, uint8_t *p, size_t old_size, size_t new_size) {
+    if (new_size > (size_t)(lane->end - p)) {
+        return false;
+    }
+    lane_lower_cursor(lane, p + new_size);
+    if (lane->source->watched_memory && new_size > old_size) {
+        gooi_unpoison(p + old_size, new_size - old_size, false);
+    }
+    return true;
+}
+
+bool gooi_lane_resize(GooiLane *lane, void *ptr, size_t old_size, size_t new_size) {
+    GooiLarge *large = lane_find_large(lane, ptr);
+    if (large != NULL) {
+        return lane_resize_large(lane, large, new_size);
+    }
+    if (lane_is_last(lane, ptr, old_size)) {
+        if (!lane_resize_last(lane, ptr, old_size, new_size)) {
+            return false;
+        }
+    } else if (new_size > old_size) {
+        return false;
+    } else if (lane->source->watched_memory) {
+        gooi_poison((uint8_t *)ptr + new_size, old_size - new_size);
+    }
+    GooiRecord *record = lane_find_record(lane, ptr);
+    if (record != NULL) {
+        record->size_and_header = new_size << 1 | (record->size_and_header & 1);
+    }
+    return true;
+}
+
+/* A large block that stays one: the parent may do it without a copy. */
+static void *lane_realloc_large(GooiLane *lane, GooiLarge *large, size_t new_size) {
+    GooiChunkSource *source = lane->source;
+    size_t growth = new_size > large->size ? new_size - large->size : 0;
+    if (!source_has_room(source, growth)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    void *p = goo_memory_realloc_options(source->parent, large->ptr, large->size, new_size,
+                                         large->alignment, GOO_ALLOC_DEFAULT);
+    if (p == NULL) {
+        return NULL;
+    }
+    source->reserved = source->reserved - large->size + new_size;
+    large->ptr = p;
+    large->size = new_size;
+    large->counted = large->counted != 0 ? new_size : 0;
+    return p;
+}
+
+/* Anywhere else in the lane; the old block goes. */
+static void *lane_move(GooiLane *lane, void *ptr, size_t old_size, size_t new_size,
+                       size_t alignment, GooAllocOptions options, bool counted) {
+    void *p = gooi_lane_alloc(lane, new_size, alignment, options & ~(GooAllocOptions)GOO_ALLOC_ZERO,
+                              counted);
+    if (p != NULL) {
+        memcpy(p, ptr, old_size < new_size ? old_size : new_size);
+        gooi_lane_free(lane, ptr, old_size);
+    }
+    return p;
+}
+
+void *gooi_lane_realloc(GooiLane *lane, void *ptr, size_t old_size, size_t new_size,
+                        size_t alignment, GooAllocOptions options, bool counted) {
+    void *p = ptr;
+    if (!gooi_lane_resize(lane, ptr, old_size, new_size)) {
+        GooiLarge *large = lane_find_large(lane, ptr);
+        p = large != NULL ? lane_realloc_large(lane, large, new_size)
+                          : lane_move(lane, ptr, old_size, new_size, alignment, options, counted);
+    }
+    if (p != NULL && new_size > old_size && (options & GOO_ALLOC_ZERO) != 0) {
+        memset((uint8_t *)p + old_size, 0, new_size - old_size);
+    }
+    return p;
+}
+
+/* --- drop --- */
+
+static void lane_drop_large(GooiLane *lane, size_t position, GooiKeep keep, GooiDropped *dropped) {
+    while (lane->large != NULL && lane->large->position >= position) {
+        GooiLarge large = *lane->large;
+        lane->large = large.older;
+        if (large.counted != 0) {
+            dropped_add(dropped, large.counted, large.header);
+        }
+        if (large.ptr != NULL) {
+            source_put_large(lane->source, &large, keep);
+        }
+    }
+}
+
+/* The newest chunk goes; its predecessor's cursor is where it was left. */
+static void lane_drop_chunk(GooiLane *lane, GooiKeep keep) {
+    GooiChunk *chunk = lane->newest;
+    lane_lower_cursor(lane, chunk_start(chunk));
+    lane->newest = chunk->older;
+    source_put(lane->source, chunk, keep);
+    lane->end = lane->newest != NULL ? (uint8_t *)lane->newest + lane->newest->size : NULL;
+    lane_set_cursor(lane, lane->newest != NULL ? lane->newest->high : NULL);
+    lane->floor = NULL;
+}
+
+GooiDropped gooi_lane_rewind(GooiLane *lane, size_t position, GooiKeep keep) {
+    GooiDropped dropped = lane_drop_records(lane, position);
+    lane_drop_large(lane, position, keep, &dropped);
+    while (lane->newest != NULL && lane->newest->base >= position) {
+        lane_drop_chunk(lane, keep);
+    }
+    if (lane->newest != NULL) {
+        lane_lower_cursor(lane, (uint8_t *)lane->newest + (position - lane->newest->base));
+        lane->floor = lane->cursor;
+    }
+    return dropped;
+}
+
+GooiDropped gooi_lane_clear(GooiLane *lane, GooiKeep keep) {
+    return gooi_lane_rewind(lane, 0, keep);
+}
+
+void gooi_lane_settle(GooAllocator *a, GooiDropped dropped) {
+    gooi_memory_settle(a, dropped.bytes, dropped.header, dropped.count);
+}
