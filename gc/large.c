@@ -234,6 +234,23 @@ size_t gooi_large_sweep(GooGcHeap *heap) {
     return live;
 }
 
+/* Gives pages [first, end) back, as far as they make up whole pages of the OS; the bytes. */
+static size_t large_discard(GooGcHeap *heap, GooiSlab *slab, size_t first, size_t end) {
+    size_t unit = gooi_platform_page_size() >> GOOI_PAGE_LOG2;
+    if (unit > 1) {
+        first = gooi_align_up(first, unit);
+        end = gooi_align_down(end, unit);
+    }
+    size_t bytes = first < end ? (end - first) << GOOI_PAGE_LOG2 : 0;
+    if (bytes == 0 ||
+        !gooi_platform_discard((char *)slab + (first << GOOI_PAGE_LOG2), bytes)) {
+        return 0;
+    }
+    large_set_bits(slab->touched_map, first, end - first, false);
+    gooi_space_unaccount(heap, bytes, 0);
+    return bytes;
+}
+
 /* Gives the free pages of a slab back that were touched; the bytes. */
 static size_t large_release_pages(GooGcHeap *heap, GooiSlab *slab) {
     size_t released = 0;
@@ -243,12 +260,7 @@ static size_t large_release_pages(GooGcHeap *heap, GooiSlab *slab) {
                !large_bit(slab->page_map, end)) {
             end++;
         }
-        size_t bytes = (end - p) << GOOI_PAGE_LOG2;
-        if (bytes != 0 && gooi_platform_discard((char *)slab + (p << GOOI_PAGE_LOG2), bytes)) {
-            large_set_bits(slab->touched_map, p, end - p, false);
-            gooi_space_unaccount(heap, bytes, 0);
-            released += bytes;
-        }
+        released += large_discard(heap, slab, p, end);
         p = end; /* which is no such page */
     }
     return released;

@@ -3,7 +3,6 @@
  * A word list is parsed into a copy, which replaces the caller's options only when every word was
  * understood.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "gc/heap.h"
@@ -72,10 +71,20 @@ static bool options_parse_flag(const char *text, bool *out_flag) {
     return true;
 }
 
+/* Digits, and perhaps a point and more digits, whatever the locale. */
 static bool options_parse_factor(const char *text, double *out_factor) {
-    char *rest;
-    double factor = strtod(text, &rest);
-    if (rest == text || *rest != '\0' || !(factor > 1.0) || !(factor <= 1000.0)) {
+    uint64_t whole;
+    const char *rest;
+    if (!options_parse_number(text, &whole, &rest)) {
+        return false;
+    }
+    double factor = (double)whole, digit_value = 0.1;
+    if (*rest == '.') {
+        for (rest++; *rest >= '0' && *rest <= '9'; rest++, digit_value /= 10) {
+            factor += (double)(*rest - '0') * digit_value;
+        }
+    }
+    if (*rest != '\0' || !(factor > 1.0) || !(factor <= GOOI_GROWTH_MAX)) {
         return false;
     }
     *out_factor = factor;

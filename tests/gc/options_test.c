@@ -68,6 +68,7 @@ GOO_TEST(gc_options, bad_texts_change_nothing) {
         "verify=", "verify=yes", "initial", "initial=", "initial=M", "initial=1T", "initial=1MB",
         "initial=-1", "hard=18446744073709551616", "hard=17179869184G", "growth=1", "growth=0.5",
         "growth=-2", "growth=nan", "growth=inf", "growth=1e9", "growth=2x", "growth", "growth=",
+        "growth= 1.5", "growth=0x1p1", "growth=1,5", "growth=.5",
         "sizing", "sizing=", "sizing=big", "markers=x", "poison,,verify", ",poison",
         "poison verify", " poison", "Poison", "poison=1=1", "poison,x", "trace_embedder=1",
         "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
