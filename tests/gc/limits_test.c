@@ -76,12 +76,11 @@ static void limits_check_size(size_t size, size_t hard, size_t percent) {
         CHECK_EQ(heard.bytes, size);
         CHECK_EQ(goo_gc_get_stats(heap).limit_hits, round);
         CHECK_EQ(goo_gc_verify(heap, stderr), GOO_OK);
-        /* Every other one goes: there is room again at once, in the holes. (Holes of a single
-         * granule are left alone, so not for objects of 16 bytes.) */
+        /* Every other one goes: there is room again at once, in the holes. */
         for (void **link = list; link != NULL && link[1] != NULL; link = link[1]) {
             goo_gc_write_pointer(m, link, &link[1], ((void **)link[1])[1]);
         }
-        CHECK(size < 32 || goo_gc_alloc_leaf(m, size) != NULL);
+        CHECK(goo_gc_alloc_leaf(m, size) != NULL);
         list = NULL;
     }
     goo_gc_heap_destroy(heap);
