@@ -36,9 +36,7 @@ GOO_TEST(gc_scope, frames_end_with_their_block) {
     goo_gc_heap_destroy(heap);
 }
 
-GOO_TEST(gc_scope, a_frame_takes_eight_variables) {
-    GooGcHeap *heap = heap_of("stress=1,poison");
-    GooGcMutator *m = goo_gc_attach(heap);
+static void live_in_eight_variables(GooGcMutator *m) {
     Pair *a = NULL, *b = NULL, *c = NULL, *d = NULL, *e = NULL, *f = NULL, *g = NULL, *h = NULL;
     GOO_GC_FRAME(m, a, b, c, d, e, f, g, h);
     a = pair_new(m, NULL, NULL, 1);
@@ -47,6 +45,14 @@ GOO_TEST(gc_scope, a_frame_takes_eight_variables) {
     CHECK_EQ(live_after_collection(m), 3);
     CHECK(d->first->value == 1 && d->second->value == 8);
     CHECK(b == NULL && c == NULL && e == NULL && f == NULL && g == NULL);
+}
+
+GOO_TEST(gc_scope, a_frame_takes_eight_variables) {
+    GooGcHeap *heap = heap_of("stress=1,poison");
+    GooGcMutator *m = goo_gc_attach(heap);
+    live_in_eight_variables(m);
+    CHECK_EQ(live_after_collection(m), 0);
+    goo_gc_heap_destroy(heap);
 }
 
 GOO_TEST(gc_scope, blocks_are_freed) {
