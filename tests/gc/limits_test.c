@@ -182,8 +182,8 @@ GOO_TEST(gc_limits, holes_behind_released_blocks) {
     goo_gc_heap_destroy(heap);
 }
 
-/* One large object survives in each slab, at its end: the rest of the slabs' memory is free under the
- * limit, for small objects too. */
+/* One large object survives in each slab, at its end: the rest of the slabs' memory is free under
+ * the limit, for small objects too. */
 GOO_TEST(gc_limits, memory_between_large_objects) {
     static const size_t hard = 32 << 20;
     GooGcHeap *heap = heap_of("hard=32M");

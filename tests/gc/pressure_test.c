@@ -261,8 +261,8 @@ GOO_TEST(gc_pressure, counts_are_kept_apart) {
     goo_allocator_destroy(b);
 }
 
-/* A loop that allocates nothing on the heap still stops for a collection that outside bytes made due:
- * the inline safepoint sees it too, in the middle of a span. */
+/* A loop that allocates nothing on the heap still stops for a collection that outside bytes made
+ * due: the inline safepoint sees it too, in the middle of a span. */
 GOO_TEST(gc_pressure, safepoints_see_external_bytes) {
     GooGcHeap *heap = heap_of("initial=1M");
     GooGcMutator *m = goo_gc_attach(heap);

@@ -277,8 +277,8 @@ static void stats_walked(void *object, size_t size, const GooGcType *type, void 
 
 static GooGcHeap *volatile stats_given_up;
 
-/* Everything that is there, in order: what died since the last collection too, but nothing that died
- * before it. */
+/* Everything that is there, in order: what died since the last collection too, but nothing that
+ * died before it. */
 GOO_TEST(gc_stats, walks) {
     GooGcHeap *heap = heap_of("initial=64M");
     StatsWalk w = {.m = goo_gc_attach(heap)};
