@@ -33,16 +33,12 @@ static void span_hide(GooGcMutator *m) {
     m->fast.limit = m->fast.cursor;
 }
 
-/* Counts what was made in the span so far; the span then starts at the cursor. */
+/* Counts the bytes handed out of the span so far; the span then starts at the cursor. Objects are
+ * counted when their block is given back. */
 static void span_settle(GooGcMutator *m) {
-    GooGcHeap *heap = m->heap;
     size_t bytes = m->fast.cursor - m->span_start;
-    if (bytes != 0) {
-        heap->stats.allocated_bytes += bytes;
-        heap->stats.allocated_objects += gooi_kernels->count_nonzero(
-            gooi_metadata_of(m->span_start), bytes >> GOOI_GRANULE_LOG2, GOO_GC_COLOUR_MASK);
-        heap->since_bytes += bytes;
-    }
+    m->heap->stats.allocated_bytes += bytes;
+    m->heap->since_bytes += bytes;
     m->span_start = m->fast.cursor;
 }
 
@@ -111,7 +107,6 @@ static void *alloc_medium(GooGcHeap *heap, size_t granules, unsigned metadata) {
     table[0] |= (uint8_t)(metadata | GOO_GC_COLOUR_YOUNG);
     heap->since_bytes += bytes;
     heap->stats.allocated_bytes += bytes;
-    heap->stats.allocated_objects++;
     return (void *)region->cursor;
 }
 

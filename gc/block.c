@@ -81,11 +81,22 @@ bool gooi_region_first_fit(GooiRegion *region, size_t granules) {
     return false;
 }
 
+static size_t block_young(uintptr_t block) {
+    return gooi_kernels->count_nonzero(gooi_metadata_of(block), GOOI_BLOCK_GRANULES,
+                                       GOO_GC_COLOUR_YOUNG);
+}
+
+/* How many objects were made in the region's block since it took it. */
+size_t gooi_region_objects(const GooiRegion *region) {
+    return region->block == 0 ? 0 : block_young(region->block) - region->young_before;
+}
+
 /* Ends the region's use of its block. */
 void gooi_region_give_back(GooGcHeap *heap, GooiRegion *region) {
     if (region->block == 0) {
         return;
     }
+    heap->stats.allocated_objects += gooi_region_objects(region);
     GooiBlock *block = gooi_block_of(region->block);
     block->state = GOOI_BLOCK_SWEPT;
     block->has_holes = region == heap->medium && region->hole_index < region->hole_count;
@@ -94,11 +105,12 @@ void gooi_region_give_back(GooGcHeap *heap, GooiRegion *region) {
     region->hole_index = region->hole_count = 0;
 }
 
-static void region_use(GooiRegion *region, GooiBlock *block, uintptr_t address) {
+static void region_use(GooiRegion *region, GooiBlock *block, uintptr_t address, size_t young) {
     block->state = GOOI_BLOCK_IN_USE;
     region->block = address;
     region->cursor = region->end = address;
     region->hole_index = 0;
+    region->young_before = young;
 }
 
 /* Takes a fresh block's page faults in one call where pages are small, except for a heap's first
@@ -118,7 +130,7 @@ static bool region_take_free(GooGcHeap *heap, GooiRegion *region, GooiBlock *blo
         gooi_account_settle(heap);
         block_fault_in(heap, address);
     }
-    region_use(region, block, address);
+    region_use(region, block, address, 0);
     region->clean = block->clean;
     block->clean = false;
     region->holes[0] = (GooiHole){0, GOOI_BLOCK_GRANULES};
@@ -143,10 +155,12 @@ static void block_occupancy(const GooGcHeap *heap, uintptr_t address, uint64_t *
 static bool region_take_partial(GooGcHeap *heap, GooiRegion *region, GooiBlock *block,
                                 uintptr_t address) {
     uint64_t occupied[GOOI_BLOCK_MAP_WORDS];
+    size_t young = 0;
     if (block->state == GOOI_BLOCK_UNSWEPT) {
         gooi_sweep_block(heap, address, occupied);
     } else if (block->has_holes) {
         block_occupancy(heap, address, occupied);
+        young = block_young(address);
     } else {
         return false;
     }
@@ -156,7 +170,7 @@ static bool region_take_partial(GooGcHeap *heap, GooiRegion *region, GooiBlock *
     if (!block->has_holes) {
         return false;
     }
-    region_use(region, block, address);
+    region_use(region, block, address, young);
     region->clean = false;
     return true;
 }

@@ -22,7 +22,7 @@ static void collect_prepare(GooGcHeap *heap) {
     }
     gooi_sweep_finish(heap);
     heap->colour = heap->colour == GOOI_COLOUR_LAST_MARK ? GOOI_COLOUR_FIRST_MARK
-                                                         : (uint8_t)(heap->colour + 1);
+                                                         : (uint8_t)(heap->colour + GOOI_COLOUR_STEP);
 }
 
 static void collect_mark(GooGcHeap *heap) {

@@ -87,6 +87,7 @@ typedef struct GooiRegion {
     bool clean;             /* the block's memory is zero already */
     uint32_t next_block;    /* where its search goes on: slab * 64 + block */
     size_t hole_index, hole_count;
+    size_t young_before;    /* young objects in the block when it was taken */
     GooiHole holes[GOOI_BLOCK_GRANULES / 2 + 8];
 } GooiRegion;
 
@@ -285,6 +286,7 @@ GooiSlab *gooi_slab_acquire(GooGcHeap *heap, uint32_t count, uint32_t kind);
 void gooi_slab_release(GooGcHeap *heap, uint32_t first, uint32_t count);
 
 /* block.c */
+size_t gooi_region_objects(const GooiRegion *region); /* made in its block since it was taken */
 bool gooi_region_next_hole(GooiRegion *region, size_t granules);
 bool gooi_region_first_fit(GooiRegion *region, size_t granules);
 bool gooi_region_next_block(GooGcHeap *heap, GooiRegion *region);

@@ -9,8 +9,8 @@
  *
  * The byte:   7 attention | 6 logged | 5 4 kind | 3 end | 2 1 0 colour
  *   colour    of an object's first granule only: 0 none, 1 young (made since the last collection
- *             began), 2–4 mark colours, one of them current; they rotate, so that survivors need
- *             no clearing
+ *             began), 2, 4 and 6 mark colours, one of them current; they rotate, so that survivors
+ *             need no clearing
  *   end       on an object's last granule only
  *   logged    the barrier has nothing to do; always set on objects that have no slots, which is how
  *             marking knows without touching them
@@ -45,7 +45,7 @@
 #define GOOI_SPAN_MAX GOOI_SMALL_MAX   /* how much a mutator is given at a time */
 #define GOOI_MEDIUM_MIN ((size_t)256)  /* objects above never make a hole be given up */
 
-enum { GOOI_COLOUR_FIRST_MARK = 2, GOOI_COLOUR_LAST_MARK = 4 };
+enum { GOOI_COLOUR_FIRST_MARK = 2, GOOI_COLOUR_STEP = 2, GOOI_COLOUR_LAST_MARK = 6 };
 
 /* Memory whose type the collector does not know. */
 typedef uint64_t __attribute__((may_alias)) GooiWord;

@@ -1,25 +1,21 @@
 /* What a heap tells about itself: statistics, and events to its listener.
  *
- * Counters are kept where things happen; here they are put together. What the mutator's present
- * span has given out is counted when somebody asks.
+ * Counters are kept where things happen; here they are put together. What was made in the blocks
+ * that are in use is counted when somebody asks.
  */
 #include "gc/heap.h"
 #include "runtime/platform/platform.h"
 
-/* Objects and bytes handed out of the span that is in use. */
-static void stats_add_span(const GooGcMutator *m, GooGcStats *s) {
-    size_t bytes = m->fast.cursor - m->span_start;
-    if (bytes != 0) {
-        s->allocated_bytes += bytes;
-        s->allocated_objects += gooi_kernels->count_nonzero(
-            gooi_metadata_of(m->span_start), bytes >> GOOI_GRANULE_LOG2, GOO_GC_COLOUR_MASK);
-    }
+/* What was handed out of the span and the blocks that are in use. */
+static void stats_add_current(const GooGcHeap *heap, GooGcStats *s) {
+    s->allocated_bytes += heap->mutator.fast.cursor - heap->mutator.span_start;
+    s->allocated_objects += gooi_region_objects(heap->small) + gooi_region_objects(heap->medium);
 }
 
 GooGcStats goo_gc_get_stats(const GooGcHeap *heap) {
     GooGcStats s = heap->stats;
     const GooiHistogram *pauses = &heap->pauses;
-    stats_add_span(&heap->mutator, &s);
+    stats_add_current(heap, &s);
     s.pauses = pauses->count;
     s.pause_ns_min = pauses->min;
     s.pause_ns_max = pauses->max;

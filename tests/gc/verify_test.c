@@ -146,7 +146,8 @@ GOO_TEST(gc_verify, broken_extents) {
     verify_begin_fixture(&f);
     const char *child = (const char *)f.child; /* four granules */
     uint8_t colour = f.heap->colour;
-    uint8_t other = colour == GOOI_COLOUR_FIRST_MARK ? colour + 1 : colour - 1;
+    uint8_t other = colour == GOOI_COLOUR_FIRST_MARK ? colour + GOOI_COLOUR_STEP
+                                                      : colour - GOOI_COLOUR_STEP;
     verify_check_byte(&f, child + 16, GOO_GC_COLOUR_YOUNG, "starts inside another");
     verify_check_byte(&f, child + 16, GOO_GC_COLOUR_YOUNG | GOO_GC_END, "starts inside another");
     verify_check_byte(&f, child + 16, GOO_GC_END, "ends at");

@@ -26,7 +26,7 @@ extern "C" {
 /* One byte of metadata describes 16 bytes of heap. */
 enum {
     GOO_GC_GRANULE_LOG2 = 4,
-    GOO_GC_COLOUR_MASK = 7, /* of an object's first granule: 0 none, 1 young, 2–4 mark colours */
+    GOO_GC_COLOUR_MASK = 7, /* of an object's first granule: 0 none, 1 young, 2 4 6 mark colours */
     GOO_GC_COLOUR_YOUNG = 1,
     GOO_GC_END = 8, /* an object's last granule */
     GOO_GC_KIND_TYPED = 0,
