@@ -55,7 +55,7 @@ static bool span_extend(GooGcMutator *m) {
         return false;
     }
     if (!region->clean) {
-        memset((void *)zero_from, 0, limit - zero_from);
+        gooi_space_zero(zero_from, limit - zero_from);
     }
     m->span_limit = limit;
     span_show(m);
@@ -100,7 +100,7 @@ static void *alloc_medium(GooGcHeap *heap, size_t granules, unsigned metadata) {
     size_t bytes = granules << GOOI_GRANULE_LOG2;
     uint8_t *table = gooi_metadata_of(region->cursor);
     if (!region->clean) {
-        memset((void *)region->cursor, 0, bytes);
+        gooi_space_zero(region->cursor, bytes);
     }
     table[0] = 0; /* and the end as well, where there is only one */
     table[granules - 1] = GOO_GC_END;

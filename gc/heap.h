@@ -282,6 +282,7 @@ void gooi_space_unaccount(GooGcHeap *heap, size_t used, size_t metadata);
 /* space.c */
 bool gooi_space_init(GooGcHeap *heap);
 void gooi_space_deinit(GooGcHeap *heap);
+void gooi_space_zero(uintptr_t start, size_t size);
 GooiSlab *gooi_slab_acquire(GooGcHeap *heap, uint32_t count, uint32_t kind);
 void gooi_slab_release(GooGcHeap *heap, uint32_t first, uint32_t count);
 
