@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 
+#include "limits.h"
 #include "scanner.h"
 #include "source.h"
 
@@ -49,7 +50,9 @@ static SourceStatus repl_read(Vm *vm, TextBuffer *text) {
 void repl(Vm *vm) {
     TextBuffer text = {0};
     SourceStatus status = SOURCE_OK;
+    vm->is_prompt = true;
     while (status != SOURCE_NOT_READ) {
+        limits_for_compiling(vm);
         text.length = 0;
         status = repl_read(vm, &text);
         if (status == SOURCE_OK) {

@@ -14,6 +14,7 @@
 #include "error.h"
 #include "goo/allocators.h"
 #include "goo/runtime/memory.h"
+#include "limits.h"
 #include "natives.h"
 
 Global *vm_global(Vm *vm, LoxString *name) {
@@ -37,6 +38,8 @@ Global *vm_global(Vm *vm, LoxString *name) {
 static bool vm_create_heap(Vm *vm, const GooGcOptions *options) {
     GooGcOptions heap_options = *options;
     heap_options.encoding = (GooGcValueEncoding)GOO_GC_ENCODING_NAN_BOX(VALUE_OBJECT_TAG);
+    vm->soft_limit = options->soft_limit_bytes;
+    vm->hard_limit = options->hard_limit_bytes;
     vm->heap = goo_gc_heap_create(&heap_options);
     if (vm->heap == NULL) {
         return false;
@@ -121,5 +124,9 @@ InterpretResult vm_interpret(Vm *vm, const char *source) {
     if (result != INTERPRET_OK) {
         return result;
     }
-    return vm_enter_script(vm, function) ? interpreter_run(vm) : INTERPRET_RUNTIME_ERROR;
+    if (!vm_enter_script(vm, function)) {
+        return INTERPRET_RUNTIME_ERROR;
+    }
+    limits_for_running(vm);
+    return interpreter_run(vm);
 }

@@ -65,6 +65,8 @@ struct Vm {
     Global *globals;
     TextBuffer scratch; /* string.c */
     bool disassemble;
+    bool is_prompt;                /* scripts follow each other, and an error is not the end */
+    size_t soft_limit, hard_limit; /* of the heap, as the user wants them; 0: none */
     Value *stack;
     CallFrame frames[VM_FRAMES_MAX];
     LoxString *characters[256]; /* strings of one byte, made on demand */
