@@ -4,7 +4,7 @@
 
 #include "vm.h"
 
-/* The open upvalue of a stack slot, which closures share. NULL when memory is short. May collect. */
+/* The open upvalue of a stack slot, shared by closures. NULL when memory is short. May collect. */
 LoxUpvalue *upvalue_capture(Vm *vm, Value *local);
 /* Moves the values of all captured slots from `last` up into their upvalues. */
 void upvalue_close(Vm *vm, const Value *last);
