@@ -15,8 +15,9 @@
  *   ARENA-3  no mark that is good lies above the cursor
  *
  * Threads: one at a time.
- * Left out on purpose: cuts beyond ARENA_CUTS. The oldest is forgotten then, and a mark that only it
- * made stale may pass, if it lies within what is allocated; no rewind that passes breaks the arena.
+ * Left out on purpose: cuts beyond ARENA_CUTS. The oldest is forgotten then, and a mark that only
+ * it made stale may pass, if it lies within what is allocated; no rewind that passes breaks the
+ * arena.
  */
 #include "goo/allocators/arena.h"
 
@@ -57,27 +58,28 @@ static Arena *arena_of(GooAllocator *a, const char *call) {
     return (Arena *)(void *)a;
 }
 
-static bool arena_counts(const Arena *arena) {
-    return gooi_memory_watched(&arena->head.allocator);
-}
-
 /* --- the mechanism --- */
 
+/* What a bump of the cursor does not settle: PERSIST, ZERO, blocks that are counted, no room. */
 static GOOI_NEVER_INLINE void *arena_alloc_rest(Arena *arena, size_t size, size_t alignment,
                                                 GooAllocOptions options) {
     bool persist = (options & GOO_ALLOC_PERSIST) != 0;
-    return gooi_lane_alloc(persist ? &arena->persist : &arena->lane, size, alignment, options,
-                           arena_counts(arena));
+    GooiLane *lane = persist ? &arena->persist : &arena->lane;
+    void *p;
+    if ((options & GOOI_LANE_SPECIAL) == GOO_ALLOC_ZERO &&
+        gooi_lane_bump(lane, size, alignment, &p)) {
+        gooi_lane_zero(lane, p, size);
+        return p;
+    }
+    return gooi_lane_alloc(lane, size, alignment, options);
 }
 
 static void *arena_alloc(void *ctx, size_t size, size_t alignment, GooAllocOptions options) {
     Arena *arena = ctx;
-    GooAllocOptions special = options & (GOO_ALLOC_ZERO | GOO_ALLOC_PERSIST | GOOI_ALLOC_HEADER);
-    if (GOOI_LIKELY(special == 0 && !arena_counts(arena))) {
-        void *p = gooi_lane_bump(&arena->lane, size, alignment);
-        if (GOOI_LIKELY(p != NULL)) {
-            return p;
-        }
+    void *p;
+    if (GOOI_LIKELY((options & (GOO_ALLOC_PERSIST | GOOI_LANE_SPECIAL)) == 0 &&
+                    gooi_lane_bump(&arena->lane, size, alignment, &p))) {
+        return p;
     }
     return arena_alloc_rest(arena, size, alignment, options);
 }
@@ -91,8 +93,8 @@ static GooiLane *arena_lane_of(Arena *arena, const void *ptr) {
 static void *arena_realloc(void *ctx, void *ptr, size_t old_size, size_t new_size, size_t alignment,
                            GooAllocOptions options) {
     Arena *arena = ctx;
-    return gooi_lane_realloc(arena_lane_of(arena, ptr), ptr, old_size, new_size, alignment, options,
-                             arena_counts(arena));
+    return gooi_lane_realloc(arena_lane_of(arena, ptr), ptr, old_size, new_size, alignment,
+                             options);
 }
 
 static void arena_free(void *ctx, void *ptr, size_t size, size_t alignment) {
@@ -124,7 +126,7 @@ void *goo_arena_take_slow(GooAllocator *a, size_t size, size_t alignment) {
         errno = ENOMEM;
         return NULL;
     }
-    return gooi_lane_alloc(&arena->lane, size, alignment, GOO_ALLOC_DEFAULT, false);
+    return gooi_lane_alloc(&arena->lane, size, alignment, GOO_ALLOC_DEFAULT);
 }
 
 /* --- marks --- */

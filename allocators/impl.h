@@ -138,14 +138,24 @@ void gooi_source_init(GooiChunkSource *source, GooAllocator *parent, size_t bloc
 /* Gives spare chunks back until `keep` are left, and all spare large blocks unless `keep_large`. */
 void gooi_source_trim(GooiChunkSource *source, size_t keep, bool keep_large);
 
+/* For lanes. `need` is without the chunk's header; what is dropped is poisoned by the lane. */
+bool gooi_source_has_room(const GooiChunkSource *source, size_t size);
+void *gooi_source_obtain(GooiChunkSource *source, size_t size, size_t alignment,
+                         GooAllocOptions options);
+void gooi_source_give_back(GooiChunkSource *source, void *ptr, size_t size, size_t alignment);
+GooiChunk *gooi_source_take(GooiChunkSource *source, size_t need, bool zero);
+void gooi_source_put(GooiChunkSource *source, GooiChunk *chunk, GooiKeep keep);
+void *gooi_source_take_large(GooiChunkSource *source, size_t size, size_t alignment,
+                             size_t *out_size, size_t *out_alignment);
+void gooi_source_put_large(GooiChunkSource *source, const GooiLarge *large, GooiKeep keep);
+
 void gooi_lane_init(GooiLane *lane, GooiChunkSource *source);
 
-/* Everything that the fast path below does not do. `counted`: the front door counts this block.
+/* Everything that the fast path below does not do: ZERO, and blocks that the front door counts.
  * NULL with errno, and nothing changed but spare memory. */
-void *gooi_lane_alloc(GooiLane *lane, size_t size, size_t alignment, GooAllocOptions options,
-                      bool counted);
+void *gooi_lane_alloc(GooiLane *lane, size_t size, size_t alignment, GooAllocOptions options);
 void *gooi_lane_realloc(GooiLane *lane, void *ptr, size_t old_size, size_t new_size,
-                        size_t alignment, GooAllocOptions options, bool counted);
+                        size_t alignment, GooAllocOptions options);
 bool gooi_lane_resize(GooiLane *lane, void *ptr, size_t old_size, size_t new_size);
 void gooi_lane_free(GooiLane *lane, void *ptr, size_t size);
 /* Whether ptr lies in memory that the lane has handed out and not taken back. */
@@ -162,16 +172,24 @@ GooiDropped gooi_lane_clear(GooiLane *lane, GooiKeep keep);
 /* Tells the front door about counted blocks that went without a free each. */
 void gooi_lane_settle(GooAllocator *a, GooiDropped dropped);
 
-/* The fast path: a block from the newest chunk, or NULL. No options, nobody counts. */
-static GOOI_ALWAYS_INLINE void *gooi_lane_bump(GooiLane *lane, size_t size, size_t alignment) {
+/* Zeroes a block that was just placed, as far as its memory is not zero yet (LANE-3). */
+void gooi_lane_zero(const GooiLane *lane, uint8_t *p, size_t size);
+
+/* The options that the fast path leaves to gooi_lane_alloc. */
+#define GOOI_LANE_SPECIAL (GOO_ALLOC_ZERO | GOOI_ALLOC_COUNTED)
+
+/* The fast path: a block from the newest chunk. False: it has no room. */
+static GOOI_ALWAYS_INLINE bool gooi_lane_bump(GooiLane *lane, size_t size, size_t alignment,
+                                              void **out_block) {
     uintptr_t cursor = (uintptr_t)lane->cursor;
     uintptr_t start = (cursor + (alignment - 1)) & ~(uintptr_t)(alignment - 1);
     size_t need = start - cursor + size; /* FRONT-1: no overflow */
-    if (GOOI_UNLIKELY(need > (size_t)(lane->limit - lane->cursor))) {
-        return NULL;
+    if (GOOI_UNLIKELY(need > (uintptr_t)lane->limit - cursor)) {
+        return false;
     }
     lane->cursor = (uint8_t *)(start + size);
-    return (void *)start;
+    *out_block = (void *)start;
+    return true;
 }
 
 #endif

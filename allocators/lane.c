@@ -7,138 +7,13 @@
  * is dropping from the heads of three lists.
  *
  * Threads: one at a time for each lane and its source.
- * Left out on purpose: a search for room in older chunks; what is behind their cursors is lost until
- * the chunk is dropped.
+ * Left out on purpose: a search for room in older chunks; what is behind their cursors is lost
+ * until the chunk is dropped.
  */
 #include "allocators/impl.h"
 
 #include <errno.h>
 #include <string.h>
-
-/* --- the source of chunks --- */
-
-void gooi_source_init(GooiChunkSource *source, GooAllocator *parent, size_t block_size,
-                      size_t max_bytes) {
-    block_size = block_size == 0 ? GOOI_BLOCK_SIZE_DEFAULT : block_size;
-    block_size = block_size < GOOI_BLOCK_SIZE_MIN ? GOOI_BLOCK_SIZE_MIN : block_size;
-    *source = (GooiChunkSource){
-        .parent = parent,
-        .block_size = block_size & ~(size_t)(GOO_DEFAULT_ALIGNMENT - 1),
-        .max_bytes = max_bytes == 0 ? SIZE_MAX : max_bytes,
-        .spare_max = SIZE_MAX,
-        .watched_memory = gooi_poison_active(),
-    };
-}
-
-static bool source_has_room(const GooiChunkSource *source, size_t size) {
-    return size <= source->max_bytes - source->reserved;
-}
-
-/* Memory from the parent, within the limit. */
-static void *source_obtain(GooiChunkSource *source, size_t size, size_t alignment,
-                           GooAllocOptions options) {
-    if (!source_has_room(source, size)) {
-        errno = ENOMEM;
-        return NULL;
-    }
-    void *p = goo_memory_alloc_options(source->parent, size, alignment, options);
-    source->reserved += p != NULL ? size : 0;
-    return p;
-}
-
-static void source_give_back(GooiChunkSource *source, void *ptr, size_t size, size_t alignment) {
-    if (source->watched_memory) {
-        gooi_unpoison(ptr, size, false);
-    }
-    source->reserved -= size;
-    goo_memory_free_options(source->parent, ptr, size, alignment);
-}
-
-/* The size of a new chunk that holds `need` bytes: smaller than usual where the limit is near. */
-static size_t source_chunk_size(const GooiChunkSource *source, size_t need) {
-    size_t left = gooi_align_down(source->max_bytes - source->reserved, GOO_DEFAULT_ALIGNMENT);
-    size_t least = gooi_align_up(need + GOOI_CHUNK_HEADER_SIZE, GOO_DEFAULT_ALIGNMENT);
-    return left < source->block_size && left >= least ? left : source->block_size;
-}
-
-static GooiChunk *source_take(GooiChunkSource *source, size_t need, bool zero) {
-    GooiChunk *chunk = source->spare;
-    if (chunk != NULL && chunk->size - GOOI_CHUNK_HEADER_SIZE >= need) {
-        source->spare = chunk->older;
-        source->spare_count--;
-        return chunk;
-    }
-    size_t size = source_chunk_size(source, need);
-    GooAllocOptions options = zero ? GOO_ALLOC_ZERO : GOO_ALLOC_DEFAULT;
-    chunk = source_obtain(source, size, GOO_DEFAULT_ALIGNMENT, options);
-    if (chunk == NULL) {
-        return NULL;
-    }
-    *chunk =
-        (GooiChunk){.size = size, .high = (uint8_t *)chunk + GOOI_CHUNK_HEADER_SIZE, .zero = zero};
-    if (source->watched_memory) {
-        gooi_poison(chunk->high, size - GOOI_CHUNK_HEADER_SIZE);
-    }
-    return chunk;
-}
-
-/* A chunk that a lane dropped, poisoned from its header on. */
-static void source_put(GooiChunkSource *source, GooiChunk *chunk, GooiKeep keep) {
-    bool kept = keep == GOOI_KEEP_ALL ||
-                (keep == GOOI_KEEP_SPARE && source->spare_count < source->spare_max);
-    if (!kept) {
-        source_give_back(source, chunk, chunk->size, GOO_DEFAULT_ALIGNMENT);
-        return;
-    }
-    chunk->older = source->spare;
-    source->spare = chunk;
-    source->spare_count++;
-}
-
-/* The first spare large block that will do, or NULL. */
-static void *source_take_large(GooiChunkSource *source, size_t size, size_t alignment,
-                               size_t *out_size, size_t *out_alignment) {
-    for (GooiSpareLarge **link = &source->spare_large; *link != NULL; link = &(*link)->next) {
-        GooiSpareLarge *found = *link;
-        if (found->size >= size && found->alignment >= alignment) {
-            *link = found->next;
-            *out_size = found->size;
-            *out_alignment = found->alignment;
-            return found;
-        }
-    }
-    return NULL;
-}
-
-static void source_put_large(GooiChunkSource *source, const GooiLarge *large, GooiKeep keep) {
-    bool fits =
-        large->size >= sizeof(GooiSpareLarge) && large->alignment >= _Alignof(GooiSpareLarge);
-    if (keep != GOOI_KEEP_ALL || !fits) {
-        source_give_back(source, large->ptr, large->size, large->alignment);
-        return;
-    }
-    GooiSpareLarge *spare = large->ptr;
-    if (source->watched_memory) {
-        gooi_poison(spare, large->size);
-        gooi_unpoison(spare, sizeof *spare, false);
-    }
-    *spare = (GooiSpareLarge){source->spare_large, large->size, large->alignment};
-    source->spare_large = spare;
-}
-
-void gooi_source_trim(GooiChunkSource *source, size_t keep, bool keep_large) {
-    while (source->spare_count > keep) {
-        GooiChunk *chunk = source->spare;
-        source->spare = chunk->older;
-        source->spare_count--;
-        source_give_back(source, chunk, chunk->size, GOO_DEFAULT_ALIGNMENT);
-    }
-    while (!keep_large && source->spare_large != NULL) {
-        GooiSpareLarge *spare = source->spare_large;
-        source->spare_large = spare->next;
-        source_give_back(source, spare, spare->size, spare->alignment);
-    }
-}
 
 /* --- cursor and chunks --- */
 
@@ -173,7 +48,7 @@ static void lane_lower_cursor(GooiLane *lane, uint8_t *cursor) {
 }
 
 static bool lane_add_chunk(GooiLane *lane, size_t need, bool zero) {
-    GooiChunk *chunk = source_take(lane->source, need, zero);
+    GooiChunk *chunk = gooi_source_take(lane->source, need, zero);
     if (chunk == NULL) {
         return false;
     }
@@ -293,7 +168,7 @@ static uint8_t *lane_place(GooiLane *lane, size_t size, size_t alignment, size_t
 }
 
 /* Zeroes [p, p + size), which was beyond the cursor until now, as far as it may not be zero. */
-static void lane_zero(const GooiLane *lane, uint8_t *p, size_t size) {
+void gooi_lane_zero(const GooiLane *lane, uint8_t *p, size_t size) {
     const GooiChunk *chunk = lane->newest;
     if (!chunk->zero) {
         memset(p, 0, size);
@@ -316,7 +191,8 @@ static bool lane_is_large(const GooiLane *lane, size_t size, size_t alignment, s
 }
 
 static void *lane_alloc_small(GooiLane *lane, size_t size, size_t alignment,
-                              GooAllocOptions options, bool counted) {
+                              GooAllocOptions options) {
+    bool counted = (options & GOOI_ALLOC_COUNTED) != 0;
     size_t front = counted ? GOOI_RECORD_SIZE : 0;
     bool zero = (options & GOO_ALLOC_ZERO) != 0;
     uint8_t *p = lane_place(lane, size, alignment, front);
@@ -333,7 +209,7 @@ static void *lane_alloc_small(GooiLane *lane, size_t size, size_t alignment,
         gooi_unpoison(p, size, false);
     }
     if (zero) {
-        lane_zero(lane, p, size);
+        gooi_lane_zero(lane, p, size);
         if (lane->source->watched_memory) {
             gooi_unpoison(p, size, true);
         }
@@ -357,7 +233,7 @@ static GooiLarge *lane_new_stub(GooiLane *lane) {
 }
 
 static void *lane_alloc_large(GooiLane *lane, size_t size, size_t alignment,
-                              GooAllocOptions options, bool counted) {
+                              GooAllocOptions options) {
     GooiChunkSource *source = lane->source;
     if (source->refuse_large) {
         errno = EINVAL;
@@ -371,9 +247,9 @@ static void *lane_alloc_large(GooiLane *lane, size_t size, size_t alignment,
                        .size = size,
                        .alignment = alignment,
                        .position = lane_position_of(lane, stub),
-                       .counted = counted ? size : 0,
+                       .counted = (options & GOOI_ALLOC_COUNTED) != 0 ? size : 0,
                        .header = (options & GOOI_ALLOC_HEADER) != 0 ? GOO_DEFAULT_ALIGNMENT : 0};
-    large.ptr = source_take_large(source, size, alignment, &large.size, &large.alignment);
+    large.ptr = gooi_source_take_large(source, size, alignment, &large.size, &large.alignment);
     if (large.ptr != NULL) {
         if (source->watched_memory) {
             gooi_unpoison(large.ptr, size, false);
@@ -382,7 +258,7 @@ static void *lane_alloc_large(GooiLane *lane, size_t size, size_t alignment,
             memset(large.ptr, 0, size);
         }
     } else {
-        large.ptr = source_obtain(source, size, alignment, options & GOO_ALLOC_ZERO);
+        large.ptr = gooi_source_obtain(source, size, alignment, options & GOO_ALLOC_ZERO);
     }
     if (large.ptr == NULL) {
         lane_lower_cursor(lane, (uint8_t *)stub);
@@ -393,15 +269,15 @@ static void *lane_alloc_large(GooiLane *lane, size_t size, size_t alignment,
     return large.ptr;
 }
 
-void *gooi_lane_alloc(GooiLane *lane, size_t size, size_t alignment, GooAllocOptions options,
-                      bool counted) {
+void *gooi_lane_alloc(GooiLane *lane, size_t size, size_t alignment, GooAllocOptions options) {
+    bool counted = (options & GOOI_ALLOC_COUNTED) != 0;
     size_t front = counted ? GOOI_RECORD_SIZE : 0;
     if (counted && alignment < GOO_DEFAULT_ALIGNMENT) {
         alignment = GOO_DEFAULT_ALIGNMENT; /* of the record in front */
     }
     return lane_is_large(lane, size, alignment, front)
-               ? lane_alloc_large(lane, size, alignment, options, counted)
-               : lane_alloc_small(lane, size, alignment, options, counted);
+               ? lane_alloc_large(lane, size, alignment, options)
+               : lane_alloc_small(lane, size, alignment, options);
 }
 
 /* --- free, resize, realloc --- */
@@ -423,7 +299,7 @@ static GooiLarge *lane_find_large(const GooiLane *lane, const void *ptr) {
 }
 
 static void lane_free_large(GooiLane *lane, GooiLarge *large) {
-    source_give_back(lane->source, large->ptr, large->size, large->alignment);
+    gooi_source_give_back(lane->source, large->ptr, large->size, large->alignment);
     large->ptr = NULL;
     large->counted = 0;
     while (lane->large != NULL && lane->large->ptr == NULL) {
@@ -466,7 +342,7 @@ static bool lane_resize_large(GooiLane *lane, GooiLarge *large, size_t new_size)
     GooiChunkSource *source = lane->source;
     if (new_size > large->size) {
         size_t growth = new_size - large->size;
-        if (!source_has_room(source, growth) ||
+        if (!gooi_source_has_room(source, growth) ||
             !goo_memory_resize_options(source->parent, large->ptr, large->size, new_size,
                                        large->alignment)) {
             return false;
@@ -514,7 +390,7 @@ bool gooi_lane_resize(GooiLane *lane, void *ptr, size_t old_size, size_t new_siz
 static void *lane_realloc_large(GooiLane *lane, GooiLarge *large, size_t new_size) {
     GooiChunkSource *source = lane->source;
     size_t growth = new_size > large->size ? new_size - large->size : 0;
-    if (!source_has_room(source, growth)) {
+    if (!gooi_source_has_room(source, growth)) {
         errno = ENOMEM;
         return NULL;
     }
@@ -532,9 +408,9 @@ static void *lane_realloc_large(GooiLane *lane, GooiLarge *large, size_t new_siz
 
 /* Anywhere else in the lane; the old block goes. */
 static void *lane_move(GooiLane *lane, void *ptr, size_t old_size, size_t new_size,
-                       size_t alignment, GooAllocOptions options, bool counted) {
-    void *p = gooi_lane_alloc(lane, new_size, alignment, options & ~(GooAllocOptions)GOO_ALLOC_ZERO,
-                              counted);
+                       size_t alignment, GooAllocOptions options) {
+    void *p =
+        gooi_lane_alloc(lane, new_size, alignment, options & ~(GooAllocOptions)GOO_ALLOC_ZERO);
     if (p != NULL) {
         memcpy(p, ptr, old_size < new_size ? old_size : new_size);
         gooi_lane_free(lane, ptr, old_size);
@@ -543,12 +419,12 @@ static void *lane_move(GooiLane *lane, void *ptr, size_t old_size, size_t new_si
 }
 
 void *gooi_lane_realloc(GooiLane *lane, void *ptr, size_t old_size, size_t new_size,
-                        size_t alignment, GooAllocOptions options, bool counted) {
+                        size_t alignment, GooAllocOptions options) {
     void *p = ptr;
     if (!gooi_lane_resize(lane, ptr, old_size, new_size)) {
         GooiLarge *large = lane_find_large(lane, ptr);
         p = large != NULL ? lane_realloc_large(lane, large, new_size)
-                          : lane_move(lane, ptr, old_size, new_size, alignment, options, counted);
+                          : lane_move(lane, ptr, old_size, new_size, alignment, options);
     }
     if (p != NULL && new_size > old_size && (options & GOO_ALLOC_ZERO) != 0) {
         memset((uint8_t *)p + old_size, 0, new_size - old_size);
@@ -566,7 +442,7 @@ static void lane_drop_large(GooiLane *lane, size_t position, GooiKeep keep, Gooi
             dropped_add(dropped, large.counted, large.header);
         }
         if (large.ptr != NULL) {
-            source_put_large(lane->source, &large, keep);
+            gooi_source_put_large(lane->source, &large, keep);
         }
     }
 }
@@ -576,7 +452,7 @@ static void lane_drop_chunk(GooiLane *lane, GooiKeep keep) {
     GooiChunk *chunk = lane->newest;
     lane_lower_cursor(lane, chunk_start(chunk));
     lane->newest = chunk->older;
-    source_put(lane->source, chunk, keep);
+    gooi_source_put(lane->source, chunk, keep);
     lane->end = lane->newest != NULL ? (uint8_t *)lane->newest + lane->newest->size : NULL;
     lane_set_cursor(lane, lane->newest != NULL ? lane->newest->high : NULL);
     lane->floor = NULL;

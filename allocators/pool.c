@@ -16,7 +16,8 @@
  *   POOL-4  `counted` is what the front door counts as live
  *
  * Threads: one at a time; any for a thread_safe pool.
- * Left out on purpose: caches per thread; a program with that much traffic gives each thread a pool.
+ * Left out on purpose: caches per thread; a program with that much traffic gives each thread a
+ * pool.
  */
 #include "goo/allocators/pool.h"
 
@@ -312,7 +313,7 @@ static GOOI_NEVER_INLINE void *pool_alloc_rest(Pool *pool, size_t size, size_t a
     }
     pool_lock(pool);
     void *object = pool_take(pool);
-    if (object != NULL && pool_counts(pool)) {
+    if (object != NULL && (options & GOOI_ALLOC_COUNTED) != 0) {
         pool->counted_bytes += size;
         pool->counted++;
     }
@@ -326,8 +327,8 @@ static GOOI_NEVER_INLINE void *pool_alloc_rest(Pool *pool, size_t size, size_t a
 static void *pool_alloc(void *ctx, size_t size, size_t alignment, GooAllocOptions options) {
     Pool *pool = ctx;
     void *object = pool->window;
-    if (GOOI_LIKELY(object != NULL && pool_fits(pool, size, alignment) && !pool_counts(pool) &&
-                    (options & GOO_ALLOC_ZERO) == 0)) {
+    if (GOOI_LIKELY(object != NULL && pool_fits(pool, size, alignment) &&
+                    (options & (GOO_ALLOC_ZERO | GOOI_ALLOC_COUNTED)) == 0)) {
         uintptr_t word = pool_load(object);
         if (GOOI_LIKELY(pool_is_link(pool, word))) {
             pool->window = (void *)(word ^ pool->key);
@@ -354,7 +355,7 @@ static void pool_free(void *ctx, void *ptr, size_t size, size_t alignment) {
     (void)alignment;
     Pool *pool = ctx;
     if (GOO_CHECK_LEVEL < 2 &&
-        GOOI_LIKELY(!pool->closed && !pool_counts(pool) && size <= pool->object_size &&
+        GOOI_LIKELY(pool->window != NULL && pool->counted == 0 && size <= pool->object_size &&
                     !pool_is_link(pool, pool_load(ptr)))) {
         pool_store(ptr, (uintptr_t)pool->window ^ pool->key);
         pool->window = ptr;

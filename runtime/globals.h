@@ -35,10 +35,12 @@
  * at gooi_hooks.fixed_ops. */
 #define GOOI_ALLOCATOR_FIXED 0x10000000u
 
-/* Private bit of GooAllocOptions, set by the front door on requests that it counts: the first 16
- * bytes of the block are the legacy API's header. For allocators that settle counters by
- * themselves (gooi_memory_settle). */
+/* Private bits of GooAllocOptions, set by the front door for allocators that settle counters by
+ * themselves (gooi_memory_settle): it counts this block; the block's first 16 bytes are the legacy
+ * API's header. The front door takes no private bits from callers. */
+#define GOOI_ALLOC_COUNTED 0x40000000u
 #define GOOI_ALLOC_HEADER 0x80000000u
+#define GOOI_ALLOC_PUBLIC 0xffffu
 
 /* Private bit: its memory comes from another allocator through the front door, which counts it
  * there, or from the caller. An extended allocator counts as one of these anyway. */

@@ -31,8 +31,10 @@ static void *memory_call_mechanism(const GooiRequest *request) {
     if (memory_emulates_pages(request)) {
         size = gooi_align_up(size, gooi_platform_page_size());
     }
-    GooAllocOptions options =
-        request->options | (request->header != 0 ? GOOI_ALLOC_HEADER : GOO_ALLOC_DEFAULT);
+    GooAllocOptions options = request->options & GOOI_ALLOC_PUBLIC;
+    if (gooi_memory_watched(a)) {
+        options |= GOOI_ALLOC_COUNTED | (request->header != 0 ? GOOI_ALLOC_HEADER : 0u);
+    }
     if (request->ptr == NULL) {
         return a->alloc(a->context, size, request->alignment, options);
     }
@@ -204,7 +206,8 @@ static void *memory_alloc_full(GooAllocator *a, size_t size, size_t alignment,
     bool tried = false;
     void *p = NULL;
     if (!memory_emulates_pages(&request)) {
-        p = gooi_memory_fast(request.allocator, size, request.alignment, options, &tried);
+        p = gooi_memory_fast(request.allocator, size, request.alignment,
+                             options & GOOI_ALLOC_PUBLIC, &tried);
     }
     return p != NULL ? p : gooi_memory_complete(&request, tried);
 }
