@@ -175,6 +175,13 @@ void gooi_lane_settle(GooAllocator *a, GooiDropped dropped);
 /* Zeroes a block that was just placed, as far as its memory is not zero yet (LANE-3). */
 void gooi_lane_zero(const GooiLane *lane, uint8_t *p, size_t size);
 
+/* Keeps a branch a branch: predicted, it shortens the way from one cursor to the next. */
+#if defined(__GNUC__) || defined(__clang__)
+#define GOOI_KEEP_BRANCH(x) __asm__("" : "+r"(x))
+#else
+#define GOOI_KEEP_BRANCH(x) ((void)0)
+#endif
+
 /* The options that the fast path leaves to gooi_lane_alloc. */
 #define GOOI_LANE_SPECIAL (GOO_ALLOC_ZERO | GOOI_ALLOC_COUNTED)
 
@@ -182,7 +189,11 @@ void gooi_lane_zero(const GooiLane *lane, uint8_t *p, size_t size);
 static GOOI_ALWAYS_INLINE bool gooi_lane_bump(GooiLane *lane, size_t size, size_t alignment,
                                               void **out_block) {
     uintptr_t cursor = (uintptr_t)lane->cursor;
-    uintptr_t start = (cursor + (alignment - 1)) & ~(uintptr_t)(alignment - 1);
+    uintptr_t start = cursor;
+    if (GOOI_UNLIKELY((cursor & (alignment - 1)) != 0)) {
+        start = (cursor + (alignment - 1)) & ~(uintptr_t)(alignment - 1);
+        GOOI_KEEP_BRANCH(start);
+    }
     size_t need = start - cursor + size; /* FRONT-1: no overflow */
     if (GOOI_UNLIKELY(need > (uintptr_t)lane->limit - cursor)) {
         return false;

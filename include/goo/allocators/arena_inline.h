@@ -30,8 +30,11 @@ GOO_API void *goo_arena_take_slow(GooAllocator *arena, size_t size, size_t align
 
 #if defined(__GNUC__) || defined(__clang__)
 #define GOO_ARENA_LIKELY_(x) __builtin_expect(!!(x), 1)
+/* Keeps a branch a branch: predicted, it shortens the way from one cursor to the next. */
+#define GOO_ARENA_BRANCH_(x) __asm__("" : "+r"(x))
 #else
 #define GOO_ARENA_LIKELY_(x) (x)
+#define GOO_ARENA_BRANCH_(x) ((void)0)
 #endif
 
 /* Allocates `size` bytes at a multiple of `alignment` (a power of two; 0: 16) from an arena.
@@ -40,7 +43,11 @@ GOO_API void *goo_arena_take_slow(GooAllocator *arena, size_t size, size_t align
 static inline void *goo_arena_take(GooAllocator *arena, size_t size, size_t alignment) {
     GooArenaFast *fast = (GooArenaFast *)(void *)arena;
     size_t step = alignment != 0 ? alignment : GOO_DEFAULT_ALIGNMENT;
-    uintptr_t start = ((uintptr_t)fast->cursor + (step - 1)) & ~(uintptr_t)(step - 1);
+    uintptr_t start = (uintptr_t)fast->cursor;
+    if (!GOO_ARENA_LIKELY_((start & (step - 1)) == 0)) {
+        start = (start + (step - 1)) & ~(uintptr_t)(step - 1);
+        GOO_ARENA_BRANCH_(start);
+    }
     uintptr_t limit = (uintptr_t)fast->limit;
     /* Up to 16 the start is within the limit, so that one comparison finds size 0 as well. */
     if (GOO_ARENA_LIKELY_((step & (step - 1)) == 0 &&
