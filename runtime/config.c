@@ -1,17 +1,21 @@
 /* Which allocator stands for NULL, and the nesting of init and cleanup.
  *
- * The outermost goo_memory_init_with may replace the default allocator; the matching cleanup puts
- * back what was there. Allocators that do more than the public struct says (reset, owns) are
- * GooiExtendedAllocator, recognised by a private capability bit.
+ * The outermost goo_memory_init_with sets up what its configuration says: the default allocator,
+ * tracking, the limit, the table of blocks. The matching cleanup puts back what was there. Nothing
+ * of it can fail halfway: whatever may fail is asked before the first change.
  *
- *   invariants GLOBALS-1 and GLOBALS-2: runtime/globals.h
+ *   invariants GLOBALS-1: runtime/globals.h; CONFIG-1: runtime/config.h
  *
  * Threads: any.
  */
-#include "goo/runtime/memory.h"
+#include "runtime/config.h"
+
+#include "runtime/blocks.h"
+#include "runtime/callbacks.h"
 #include "runtime/check.h"
 #include "runtime/globals.h"
 #include "runtime/scratch.h"
+#include "runtime/stats.h"
 
 static void config_lock(void) {
     while (atomic_flag_test_and_set_explicit(&gooi_init.lock, memory_order_acquire)) {
@@ -26,39 +30,73 @@ static bool config_is_complete(const GooAllocator *a) {
     return a->alloc != NULL && a->realloc != NULL && a->free != NULL;
 }
 
-static bool config_is_supported(const GooMemoryConfig *config) {
-    return !config->enable_leak_detection && !config->enable_tracking && !config->enable_safety &&
-           !config->never_unmap && !config->retain_metadata && config->limit_bytes == 0;
+/* The modes of the table of blocks that a configuration asks for. */
+static uint32_t config_block_modes(const GooMemoryConfig *config) {
+    return (config->enable_leak_detection ? GOOI_BLOCKS_LEAKS : 0u) |
+           (config->enable_safety ? GOOI_BLOCKS_SAFETY : 0u) |
+           (config->never_unmap ? GOOI_BLOCKS_KEEP : 0u) |
+           (config->retain_metadata ? GOOI_BLOCKS_HISTORY : 0u);
 }
 
-/* Under the lock. */
-static GooStatus config_begin(GooAllocator *wanted) {
-    GooAllocator *current = goo_get_default_allocator();
-    if (gooi_init.depth == 0) {
-        gooi_init.previous_default = current;
-        if (wanted != NULL) {
-            goo_set_default_allocator(wanted);
-        }
-    } else if (wanted != NULL && wanted != current) {
-        return GOO_ERR_BUSY;
+/* Whether a nested init asks for nothing that the outermost did not set up. */
+static bool config_is_within(const GooMemoryConfig *inner, const GooMemoryConfig *outer) {
+    return (config_block_modes(inner) & ~config_block_modes(outer)) == 0 &&
+           (!inner->enable_tracking || outer->enable_tracking) &&
+           (inner->limit_bytes == 0 || inner->limit_bytes == outer->limit_bytes) &&
+           (inner->default_allocator == NULL ||
+            inner->default_allocator == goo_get_default_allocator());
+}
+
+/* The outermost init: nothing here can fail. Under the lock. */
+static void config_set_up(const GooMemoryConfig *config) {
+    gooi_init.config = *config;
+    gooi_init.previous_default = goo_get_default_allocator();
+    gooi_init.previous_tracking =
+        (atomic_load(&gooi_watch) & (uint32_t)GOOI_WATCH_TRACKING) != 0;
+    if (config->default_allocator != NULL) {
+        goo_set_default_allocator(config->default_allocator);
     }
-    gooi_init.depth++;
-    return GOO_OK;
+    if (config->enable_tracking) {
+        atomic_fetch_or(&gooi_watch, GOOI_WATCH_TRACKING);
+    }
+    if (config->limit_bytes != 0) {
+        atomic_store(&gooi_limit_max, config->limit_bytes);
+        atomic_store(&gooi_limit_used, 0);
+        atomic_fetch_or(&gooi_watch, GOOI_WATCH_LIMIT);
+    }
+    if (config_block_modes(config) != 0) {
+        gooi_blocks_start(config_block_modes(config));
+    }
+}
+
+/* Its end. Under the lock. Returns the records of blocks that are left. */
+static GooiBlock *config_take_down(void) {
+    const GooMemoryConfig *config = &gooi_init.config;
+    GooiBlock *blocks = config_block_modes(config) != 0 ? gooi_blocks_stop() : NULL;
+    if (config->limit_bytes != 0) {
+        atomic_fetch_and(&gooi_watch, ~(uint32_t)GOOI_WATCH_LIMIT);
+    }
+    if (config->enable_tracking && !gooi_init.previous_tracking) {
+        atomic_fetch_and(&gooi_watch, ~(uint32_t)GOOI_WATCH_TRACKING);
+    }
+    goo_set_default_allocator(gooi_init.previous_default);
+    return blocks;
 }
 
 GooStatus goo_memory_init_with(const GooMemoryConfig *config) {
-    GooAllocator *wanted = NULL;
-    if (config != NULL) {
-        if (!config_is_supported(config)) {
-            return GOO_ERR_UNSUPPORTED;
-        }
-        wanted = config->default_allocator;
-        if (wanted != NULL && !config_is_complete(wanted)) {
-            return GOO_ERR_INVALID_ARGUMENT;
-        }
+    static const GooMemoryConfig none = {0};
+    config = config != NULL ? config : &none;
+    if (config->default_allocator != NULL && !config_is_complete(config->default_allocator)) {
+        return GOO_ERR_INVALID_ARGUMENT;
     }
+    GooStatus status = GOO_OK;
     config_lock();
-    GooStatus status = config_begin(wanted);
+    if (gooi_init.depth == 0) {
+        config_set_up(config);
+    } else if (!config_is_within(config, &gooi_init.config)) {
+        status = GOO_ERR_BUSY;
+    }
+    gooi_init.depth += status == GOO_OK;
     config_unlock();
     return status;
 }
@@ -69,17 +107,18 @@ bool goo_memory_init(void) {
 
 void goo_memory_cleanup(void) {
     bool outermost = false;
+    bool kept = false;
+    GooiBlock *blocks = NULL;
     config_lock();
     if (gooi_init.depth != 0) {
-        gooi_init.depth--;
-        outermost = gooi_init.depth == 0;
-        if (outermost) {
-            goo_set_default_allocator(gooi_init.previous_default);
-        }
+        outermost = --gooi_init.depth == 0;
+        kept = gooi_init.config.never_unmap;
+        blocks = outermost ? config_take_down() : NULL;
     }
     config_unlock();
     if (outermost) {
         gooi_scratch_free_all();
+        gooi_blocks_give_back(blocks, kept); /* may panic, so without the lock */
     }
 }
 
@@ -116,31 +155,26 @@ void goo_allocator_destroy(GooAllocator *a) {
     if (gooi_thread_allocator == a) {
         gooi_thread_allocator = NULL;
     }
-    a->destroy(a);
-}
-
-static const GooiAllocatorOps *config_ops(const GooAllocator *a) {
-    static const GooiAllocatorOps none = {0};
-    if ((a->capabilities & GOOI_ALLOCATOR_FIXED) != 0) {
-        return gooi_hooks.fixed_ops;
+    gooi_stats_forget(a);
+    if (gooi_allocator_is_root(a)) {
+        gooi_blocks_forget(a);
     }
-    return (a->capabilities & GOOI_ALLOCATOR_EXTENDED) != 0
-               ? ((const GooiExtendedAllocator *)(const void *)a)->ops
-               : &none;
+    a->destroy(a);
 }
 
 bool goo_allocator_reset(GooAllocator *a) {
     a = a != NULL ? a : gooi_current_allocator();
-    const GooiAllocatorOps *ops = config_ops(a);
+    const GooiAllocatorOps *ops = gooi_allocator_ops(a);
     if (ops->reset == NULL || (a->capabilities & GOO_ALLOCATOR_RESETS) == 0) {
         return false;
     }
     ops->reset(a);
+    gooi_callbacks_notify(GOO_EVENT_RESET, a, 0, 0);
     return true;
 }
 
 bool goo_allocator_owns(GooAllocator *a, const void *ptr) {
     a = a != NULL ? a : gooi_current_allocator();
-    const GooiAllocatorOps *ops = config_ops(a);
+    const GooiAllocatorOps *ops = gooi_allocator_ops(a);
     return ptr != NULL && ops->owns != NULL && ops->owns(a, ptr);
 }

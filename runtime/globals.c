@@ -6,9 +6,14 @@
  */
 #include "runtime/globals.h"
 
+#include "runtime/blocks.h"
+#include "runtime/callbacks.h"
 #include "runtime/check.h"
+#include "runtime/config.h"
+#include "runtime/counters.h"
 #include "runtime/kernels/kernels.h"
 #include "runtime/policy.h"
+#include "runtime/registry.h"
 #include "runtime/system.h"
 
 GooiHooks gooi_hooks;
@@ -30,6 +35,26 @@ _Atomic(GooOutOfMemFn) gooi_out_of_mem_handler;
 _Atomic(GooiPanicFn) gooi_panic_handler = gooi_policy_default_panic;
 GOOI_THREAD_LOCAL GooAllocator *gooi_thread_allocator = NULL;
 GooiInit gooi_init = {.lock = ATOMIC_FLAG_INIT};
+_Atomic uint32_t gooi_watch = 0;
+
+GOOI_THREAD_LOCAL GooiShard *gooi_shard = NULL;
+_Atomic(GooiShard *) gooi_shards = NULL;
+GooiShard gooi_common_shard;
+size_t gooi_shard_count = 0;
+GooiTotals gooi_totals[GOOI_SLOT_COUNT];
+_Atomic size_t gooi_counters_batch = GOOI_BATCH_MIN;
+atomic_flag gooi_stats_lock = ATOMIC_FLAG_INIT;
+
+GooiCallback gooi_callbacks[GOOI_CALLBACK_COUNT];
+atomic_flag gooi_callbacks_lock = ATOMIC_FLAG_INIT;
+GOOI_THREAD_LOCAL int gooi_callback_running = 0;
+
+GooiBlocks gooi_blocks;
+GOOI_THREAD_LOCAL GooiSite gooi_site = {NULL, 0};
+_Atomic size_t gooi_limit_max = 0;
+_Atomic size_t gooi_limit_used = 0;
+GooiRegistry gooi_registry = {.lock = ATOMIC_FLAG_INIT};
+
 _Atomic uint64_t gooi_check_key = 0;
 GOOI_THREAD_LOCAL GooiScratch gooi_scratch = {NULL, NULL, NULL};
 

@@ -7,7 +7,6 @@
  * goo_memory_init and in constructors.
  *
  *   GLOBALS-1  gooi_default_allocator, gooi_panic_handler and gooi_kernels are never NULL
- *   GLOBALS-2  gooi_init.depth changes only under gooi_init.lock
  *
  * Threads: any; what is shared is atomic or says who may write it.
  */
@@ -58,7 +57,7 @@ typedef struct GooiAllocatorOps {
     void (*reset)(GooAllocator *a);
     bool (*owns)(GooAllocator *a, const void *ptr);
     GooAllocStats (*stats)(GooAllocator *a); /* counters of its own, instead of the front door's */
-    void (*refused)(GooAllocator *a); /* a request ended in NULL; once, however often it was tried */
+    void (*refused)(GooAllocator *a); /* a request ended in NULL; told once */
 } GooiAllocatorOps;
 typedef struct GooiExtendedAllocator {
     GooAllocator allocator;
@@ -89,6 +88,27 @@ typedef struct GooiHooks {
 } GooiHooks;
 extern GooiHooks gooi_hooks;
 
+/* An allocator's operations; none of the library's: all NULL. */
+static inline const GooiAllocatorOps *gooi_allocator_ops(const GooAllocator *a) {
+    static const GooiAllocatorOps none = {0};
+    if ((a->capabilities & GOOI_ALLOCATOR_FIXED) != 0) {
+        return gooi_hooks.fixed_ops;
+    }
+    return (a->capabilities & GOOI_ALLOCATOR_EXTENDED) != 0
+               ? ((const GooiExtendedAllocator *)(const void *)a)->ops
+               : &none;
+}
+
+/* What of the process the front door has to watch: one word, so that one test finds that it is
+ * nothing. Other threads see a change soon, not at once. */
+enum {
+    GOOI_WATCH_TRACKING = 2,  /* process-wide statistics (process.c) */
+    GOOI_WATCH_CALLBACKS = 4, /* observers or interceptors (callbacks.c) */
+    GOOI_WATCH_BLOCKS = 8,    /* the table of live blocks (blocks.c) */
+    GOOI_WATCH_LIMIT = 16     /* GooMemoryConfig.limit_bytes (config.c) */
+};
+extern _Atomic uint32_t gooi_watch;
+
 /* Which allocators are attached to which heaps (gc/pressure.c), under its lock, and how many heaps
  * the process has (gc/space.c). */
 typedef struct GooiAttachment GooiAttachment;
@@ -105,13 +125,39 @@ extern _Atomic(GooOutOfMemFn) gooi_out_of_mem_handler; /* NULL: none */
 /* NULL: the default allocator. */
 extern GOOI_THREAD_LOCAL GooAllocator *gooi_thread_allocator;
 
-/* How often goo_memory_init ran without its cleanup, and what default it found. */
-typedef struct GooiInit {
-    atomic_flag lock;
-    size_t depth;
-    GooAllocator *previous_default;
-} GooiInit;
+/* Init and cleanup (runtime/config.h). */
+typedef struct GooiInit GooiInit;
 extern GooiInit gooi_init;
+
+/* The counters of threads (runtime/counters.h). */
+typedef struct GooiShard GooiShard;
+extern GOOI_THREAD_LOCAL GooiShard *gooi_shard; /* NULL: this thread has counted nothing yet */
+extern _Atomic(GooiShard *) gooi_shards;        /* the list of all; never freed */
+extern GooiShard gooi_common_shard;             /* of threads that have none; under the lock */
+extern size_t gooi_shard_count;                 /* under the lock */
+extern _Atomic size_t gooi_counters_batch;
+extern atomic_flag gooi_stats_lock;
+
+/* Callbacks (runtime/callbacks.h). */
+extern atomic_flag gooi_callbacks_lock;
+extern GOOI_THREAD_LOCAL int gooi_callback_running; /* its id; 0: this thread is in none */
+
+/* The table of blocks (runtime/blocks.h), and where this thread's request came from. */
+typedef struct GooiBlocks GooiBlocks;
+extern GooiBlocks gooi_blocks;
+typedef struct GooiSite {
+    const char *file; /* NULL: not known */
+    int line;
+} GooiSite;
+extern GOOI_THREAD_LOCAL GooiSite gooi_site;
+
+/* How many bytes root allocators may give, and have given since that was set. */
+extern _Atomic size_t gooi_limit_max;
+extern _Atomic size_t gooi_limit_used; /* wraps below 0 when blocks from before are freed */
+
+/* Allocators by name (runtime/registry.h). */
+typedef struct GooiRegistry GooiRegistry;
+extern GooiRegistry gooi_registry;
 
 /* The secret in the check words of legacy blocks; 0 until the first such block is made. */
 extern _Atomic uint64_t gooi_check_key;

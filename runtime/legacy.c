@@ -156,7 +156,7 @@ static GOOI_ALWAYS_INLINE void *legacy_alloc(size_t size, GooAllocOptions option
                 (void *)owner);
     bool tried = false;
     if (GOOI_LIKELY(size != 0 && !legacy_too_large(size))) {
-        LegacyHeader *base = gooi_memory_fast(owner, size + LEGACY_HEADER_SIZE,
+        LegacyHeader *base = gooi_memory_fast(owner, size + LEGACY_HEADER_SIZE, LEGACY_HEADER_SIZE,
                                               GOO_DEFAULT_ALIGNMENT, options, &tried);
         if (GOOI_LIKELY(base != NULL)) {
             return legacy_finish(base, owner, size);
@@ -172,7 +172,7 @@ static void legacy_free(void *ptr, const char *call) {
     LegacyBlock block = legacy_verify(call, ptr);
     *block.base = legacy_freed_header(block.base);
     gooi_memory_release(block.owner, block.base, block.size + LEGACY_HEADER_SIZE,
-                        LEGACY_HEADER_SIZE, GOO_DEFAULT_ALIGNMENT);
+                        LEGACY_HEADER_SIZE, GOO_DEFAULT_ALIGNMENT, call);
 }
 
 static void *legacy_realloc(void *ptr, size_t size, const char *call) {

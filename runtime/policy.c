@@ -16,10 +16,11 @@
 #include "runtime/policy.h"
 
 #include "goo/runtime/memory.h"
+#include "runtime/callbacks.h"
 #include "runtime/check.h"
 #include "runtime/globals.h"
+#include "runtime/memory.h"
 #include "runtime/platform/platform.h"
-#include "runtime/stats.h"
 
 #include <errno.h>
 
@@ -36,18 +37,15 @@ static bool policy_must_not_fail(const GooiRequest *request) {
 /* Counts a request that gave NULL: the allocator's counters, and those of its own where it has any
  * (POLICY-1). */
 static void policy_count_failure(GooAllocator *a) {
-    if (a->track_stats) {
-        gooi_stats_failed(a);
-    }
-    if ((a->capabilities & GOOI_ALLOCATOR_EXTENDED) != 0) {
-        const GooiAllocatorOps *ops = ((const GooiExtendedAllocator *)(const void *)a)->ops;
-        if (ops->refused != NULL) {
-            ops->refused(a);
-        }
+    gooi_memory_count_failed(a);
+    const GooiAllocatorOps *ops = gooi_allocator_ops(a);
+    if (ops->refused != NULL) {
+        ops->refused(a);
     }
 }
 
-void *gooi_policy_refuse(const GooiRequest *request, int reason) {
+/* Counts the failure, and panics or returns NULL. */
+static void *policy_end(const GooiRequest *request, int reason) {
     GooAllocator *a = request->allocator;
     policy_count_failure(a);
     if (policy_must_not_fail(request)) {
@@ -60,6 +58,31 @@ void *gooi_policy_refuse(const GooiRequest *request, int reason) {
     }
     errno = reason;
     return NULL;
+}
+
+GOOI_COLD static void policy_tell(const GooiRequest *request) {
+    GooMemoryEvent event = {
+        .kind = GOO_EVENT_OUT_OF_MEMORY,
+        .allocator = request->allocator,
+        .old_ptr = request->ptr != NULL ? (uint8_t *)request->ptr + request->header : NULL,
+        .size = request->size - request->header,
+        .old_size = request->ptr != NULL ? request->old_size - request->header : 0,
+        .alignment = request->alignment,
+        .file = request->file,
+        .line = request->line,
+    };
+    gooi_callbacks_deliver(&event);
+}
+
+void *gooi_policy_refuse(const GooiRequest *request, int reason) {
+    if (reason == ENOMEM && gooi_callbacks_active()) {
+        policy_tell(request);
+    }
+    return policy_end(request, reason);
+}
+
+void *gooi_policy_veto(const GooiRequest *request) {
+    return policy_end(request, ENOMEM);
 }
 
 /* GOO_ALLOC_STRATEGY_RETRY. Stores the reason of the last failure. */

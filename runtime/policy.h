@@ -34,6 +34,9 @@ GOOI_COLD void *gooi_policy_failed(const GooiRequest *request, GooiAttemptFn att
  * above, but tries nothing. */
 GOOI_COLD void *gooi_policy_refuse(const GooiRequest *request, int reason);
 
+/* An interceptor refused it: as above, with ENOMEM, and without an event. */
+GOOI_COLD void *gooi_policy_veto(const GooiRequest *request);
+
 /* The panic handler of a program that set none: writes the message to standard error and aborts. */
 void gooi_policy_default_panic(const char *message);
 

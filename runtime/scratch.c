@@ -19,8 +19,8 @@
 #include "runtime/bits.h"
 #include "runtime/check.h"
 #include "runtime/globals.h"
-#include "runtime/platform/platform.h"
 #include "runtime/system.h"
+#include "runtime/thread.h"
 
 #include <errno.h>
 
@@ -56,11 +56,6 @@ void gooi_scratch_free_all(void) {
     *s = (GooiScratch){NULL, NULL, NULL};
 }
 
-static void scratch_thread_exit(void *arg) {
-    (void)arg;
-    gooi_scratch_free_all();
-}
-
 /* The size of the next chunk if it is to hold `size` bytes; 0 if that can't be. */
 static size_t scratch_next_size(const GooiScratch *s, size_t size) {
     size_t wanted = s->newest != NULL ? s->newest->size : SCRATCH_CHUNK_SIZE_MIN / 2;
@@ -73,7 +68,7 @@ static size_t scratch_next_size(const GooiScratch *s, size_t size) {
 }
 
 static bool scratch_grow(GooiScratch *s, size_t size) {
-    if (s->newest == NULL && !gooi_platform_on_thread_exit(scratch_thread_exit, NULL)) {
+    if (s->newest == NULL && !gooi_thread_will_end()) {
         return false;
     }
     size_t chunk_size = scratch_next_size(s, size);

@@ -11,6 +11,7 @@
 #include "goo/gc.h"
 #include "goo/gc/inspect.h"
 #include "goo/gc/intern.h"
+#include "goo/runtime/callbacks.h"
 #include "goo/runtime/features.h"
 #include "goo/runtime/memory.h"
 #include "goo/runtime/stats.h"

@@ -59,6 +59,9 @@ unsigned gooi_platform_core_count(void); /* that this process may use; at least 
 /* A number that differs between live threads and is not 0. */
 uintptr_t gooi_platform_thread_id(void);
 
+/* Lets another thread run, if one wants to. */
+void gooi_platform_yield(void);
+
 /* The calling thread's stack: [*out_low, *out_high). False where unknown. Stacks grow down. */
 bool gooi_platform_stack_bounds(const void **out_low, const void **out_high);
 

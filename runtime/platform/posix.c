@@ -203,6 +203,10 @@ static void posix_create_exit_key(void) {
     posix_exit_key_valid = pthread_key_create(&posix_exit_key, posix_run_thread_exit) == 0;
 }
 
+void gooi_platform_yield(void) {
+    sched_yield();
+}
+
 bool gooi_platform_on_thread_exit(void (*fn)(void *arg), void *arg) {
     static GOOI_THREAD_LOCAL PosixThreadExit posix_exit_request;
     pthread_once(&posix_exit_once, posix_create_exit_key);

@@ -97,7 +97,8 @@ typedef enum GooAllocStrategy {
     GOO_ALLOC_STRATEGY_GC
 } GooAllocStrategy;
 
-/* What the front door counts while `track_stats` is on. Read it with goo_get_alloc_stats. */
+/* What the front door counts while `track_stats` is on. Read it with goo_get_alloc_stats: in the
+ * struct of a thread-safe allocator it is a note where the counters of all threads are. */
 typedef struct GooAllocStats {
     size_t bytes_allocated;     /* live now, as the callers asked for them */
     size_t bytes_reserved;      /* behind them, hidden headers included */

@@ -32,12 +32,31 @@ GOO_BEGIN_DECLS
 
 /* --- start and end --- */
 
-/* What goo_memory_init_with sets up. Zero means: as goo_memory_init does. In this version only
- * default_allocator is supported; any other member that is not zero is GOO_ERR_UNSUPPORTED. */
+/* What goo_memory_init_with sets up, for the whole process, until the matching cleanup. Zero means:
+ * as goo_memory_init does.
+ *
+ * All but the default allocator are about the allocators at the bottom: system, page and a
+ * program's own. What arenas, pools and decorators ask of them is included; what they hand out is
+ * not seen a second time. enable_leak_detection, enable_safety, never_unmap and retain_metadata
+ * keep a table of all live blocks, which costs some 50 ns a call and locks: they are for tests and
+ * for finding bugs. */
 typedef struct GooMemoryConfig {
-    bool enable_leak_detection, enable_tracking, enable_safety, never_unmap, retain_metadata;
-    size_t limit_bytes;              /* 0 = none */
-    GooAllocator *default_allocator; /* NULL = system */
+    bool enable_leak_detection; /* goo_memory_check_leaks names every live block */
+    bool enable_tracking;       /* goo_memory_set_tracking(true) */
+    /* A free, realloc or resize with a wrong size, alignment or allocator, of a block that was
+     * freed, or of what is no block at all panics. Initialise before the first allocation: a block
+     * from before is not known, and freeing it is reported as a foreign pointer. */
+    bool enable_safety;
+    /* Freed blocks are never given out again: they are filled with 0xdf, their whole pages become
+     * inaccessible, and a write to the rest panics at goo_memory_check_leaks or at cleanup, which
+     * gives them back. */
+    bool never_unmap;
+    bool retain_metadata; /* a double free tells where and on which thread it was freed first */
+    /* How many bytes may be live at once; beyond that requests fail with ENOMEM. Blocks from before
+     * are not counted, and freeing them makes room. Collected heaps have limits of their own.
+     * 0 = none */
+    size_t limit_bytes;
+    GooAllocator *default_allocator; /* NULL = leave it as it is, at first system */
 } GooMemoryConfig;
 
 /* Begins a use of the library. Init and cleanup nest, and every other call works before init too,
@@ -47,14 +66,16 @@ GOO_API bool goo_memory_init(void);
 
 /* Begins a use of the library with a configuration. The outermost init decides; a nested one may
  * repeat what is set or leave members zero. `config` NULL: as goo_memory_init.
- * Fails: GOO_ERR_UNSUPPORTED for a member that this version lacks; GOO_ERR_BUSY for a nested init
- * that asks for another default allocator; GOO_ERR_INVALID_ARGUMENT for an allocator without its
- * functions. Nothing has changed then, and no cleanup is due. Threads: any. Cost: constant. */
+ * Fails: GOO_ERR_BUSY for a nested init that asks for what the outermost did not;
+ * GOO_ERR_INVALID_ARGUMENT for an allocator without its functions. Nothing has changed then, and no
+ * cleanup is due. Threads: any; others see what is watched soon. Cost: constant. */
 GOO_API GooStatus goo_memory_init_with(const GooMemoryConfig *config);
 
-/* Ends a use of the library. The outermost one makes the default allocator what it was before the
- * outermost init, and frees the calling thread's scratch memory. Blocks and allocators live on.
- * Without an init it does nothing. Threads: any. Cost: constant, and freeing the scratch. */
+/* Ends a use of the library. The outermost one takes back what the outermost init set up: the
+ * default allocator is what it was, limit, table and, unless it was on before, tracking are off;
+ * and the calling thread's scratch memory is freed. Blocks and allocators live on. Without an init
+ * it does nothing. Panics if never_unmap was on and a freed block was written. Threads: any. Cost:
+ * constant, and freeing the scratch and the table. */
 GOO_API void goo_memory_cleanup(void);
 
 /* --- this thread's allocator --- */
@@ -136,6 +157,29 @@ GOO_API bool goo_allocator_reset(GooAllocator *a);
 /* Whether the address lies in memory that it gave, for allocators with GOO_ALLOCATOR_OWNS; false
  * for others. Threads: as for the allocator. */
 GOO_API bool goo_allocator_owns(GooAllocator *a, const void *ptr);
+
+/* --- allocators by name --- */
+
+/* Makes an allocator from the options behind its name: "" when there are none. `user`: what was
+ * registered with it. NULL with errno: EINVAL for options that it does not know. */
+typedef GooAllocator *(*GooAllocatorFactory)(const char *options, void *user);
+
+/* Registers an allocator's name for goo_allocator_open: 1 to 31 letters, digits, '_' or '-'.
+ * Fails: GOO_ERR_INVALID_ARGUMENT for another name or no factory; GOO_ERR_BUSY for a name that is
+ * taken, a built-in one included; GOO_ERR_LIMIT beyond 64 names.
+ * Owner: `user` stays the caller's, for as long as the process lives. Threads: any. */
+GOO_API GooStatus goo_allocator_register(const char *name, GooAllocatorFactory factory, void *user);
+
+/* Makes an allocator from text: a name, and after ':' its options, name=value and separated by
+ * commas. Sizes may end in k, m or g. An allocator that takes a parent knows `parent`, whose value
+ * is such a text itself, in parentheses if it has options:
+ *     "system"   "arena:block=64k"   "limit:max=16m,parent=system"
+ *     "pool:size=48,parent=(limit:max=1m)"
+ * Without one the parent is the calling thread's allocator.
+ * Returns: an allocator that the caller destroys; its destruction ends the parents that its text
+ * named. NULL with EINVAL for a name, option or value that is not known; ENOMEM.
+ * Threads: any. Cost: that of creating it. */
+GOO_API GooAllocator *goo_allocator_open(const char *text);
 
 /* --- handlers --- */
 

@@ -1,0 +1,345 @@
+/* Allocators by name: what programs registered, and the built-in ones.
+ *
+ *     "limit:max=16m,parent=(arena:block=64k)"
+ *      name  option   option: a text of the same kind
+ *
+ * It lies here and not in runtime/, since it knows every allocator: runtime/ must not. The built-in
+ * factories are a constant table over public create calls, so nothing has to run before main, and a
+ * program that never opens an allocator by name does not link them.
+ *
+ * An allocator whose text names a parent owns it: its destroy is replaced by one that ends the
+ * parent after it. What belongs to whom stands in the registry, since an allocator's struct has no
+ * room for it.
+ *
+ *   REG-1  a name stands in the table once, and never goes
+ *   REG-2  an owned parent is destroyed after its child, once, whichever way that is destroyed
+ *
+ * Threads: any. The lock is never held while a factory or a destroy runs.
+ */
+#include "runtime/registry.h"
+
+#include "goo/allocators.h"
+#include "runtime/check.h"
+#include "runtime/globals.h"
+#include "runtime/system.h"
+
+#include <errno.h>
+#include <string.h>
+
+static void registry_lock(void) {
+    while (atomic_flag_test_and_set_explicit(&gooi_registry.lock, memory_order_acquire)) {
+    }
+}
+
+static void registry_unlock(void) {
+    atomic_flag_clear_explicit(&gooi_registry.lock, memory_order_release);
+}
+
+/* --- text --- */
+
+/* A part of an allocator's text; not terminated. */
+typedef struct RegistryText {
+    const char *start;
+    size_t length;
+} RegistryText;
+
+static RegistryText registry_text(const char *text) {
+    return (RegistryText){text, strlen(text)};
+}
+
+static bool registry_is(RegistryText text, const char *word) {
+    return strlen(word) == text.length && memcmp(text.start, word, text.length) == 0;
+}
+
+static bool registry_is_name(RegistryText text) {
+    if (text.length == 0 || text.length >= GOOI_REGISTRY_NAME_SIZE) {
+        return false;
+    }
+    for (size_t i = 0; i < text.length; i++) {
+        char c = text.start[i];
+        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+        if (!letter && !(c >= '0' && c <= '9') && c != '_' && c != '-') {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Takes the text up to a separator that stands in no parentheses, and the separator. False: the
+ * parentheses don't match. */
+static bool registry_split(RegistryText *rest, char separator, RegistryText *out_part) {
+    size_t depth = 0, i = 0;
+    for (; i < rest->length && (depth != 0 || rest->start[i] != separator); i++) {
+        depth += rest->start[i] == '(';
+        if (rest->start[i] == ')' && depth-- == 0) {
+            return false;
+        }
+    }
+    *out_part = (RegistryText){rest->start, i};
+    i += i < rest->length;
+    *rest = (RegistryText){rest->start + i, rest->length - i};
+    return depth == 0;
+}
+
+/* A number of bytes or things, perhaps with k, m or g behind it. */
+static bool registry_parse_size(RegistryText text, size_t *out_size) {
+    size_t size = 0, i = 0;
+    for (; i < text.length && text.start[i] >= '0' && text.start[i] <= '9'; i++) {
+        size_t digit = (size_t)(text.start[i] - '0');
+        if (size > (SIZE_MAX - digit) / 10) {
+            return false;
+        }
+        size = size * 10 + digit;
+    }
+    unsigned shift = 0;
+    if (i != 0 && i + 1 == text.length) {
+        char unit = text.start[i++] | 0x20;
+        shift = unit == 'k' ? 10 : unit == 'm' ? 20 : unit == 'g' ? 30 : 64;
+    }
+    if (i == 0 || i != text.length || shift == 64 || size > SIZE_MAX >> shift) {
+        return false;
+    }
+    *out_size = size << shift;
+    return true;
+}
+
+static bool registry_parse_bool(RegistryText text, size_t *out_value) {
+    *out_value = registry_is(text, "yes") || registry_is(text, "true") || registry_is(text, "1");
+    return *out_value || registry_is(text, "no") || registry_is(text, "false") ||
+           registry_is(text, "0");
+}
+
+/* --- options --- */
+
+/* One that a built-in allocator knows. */
+typedef struct RegistryOption {
+    const char *name; /* NULL: the end */
+    bool is_bool;
+    size_t fallback;
+} RegistryOption;
+
+enum { REGISTRY_OPTIONS_MAX = 6, REGISTRY_DEPTH_MAX = 16 };
+
+/* What a built-in factory is given: its options in the order of its table, and its parent. */
+typedef struct RegistryArguments {
+    size_t values[REGISTRY_OPTIONS_MAX];
+    GooAllocator *parent; /* NULL: none was named */
+} RegistryArguments;
+
+typedef struct RegistryBuiltin {
+    const char *name;
+    bool has_parent;
+    RegistryOption options[REGISTRY_OPTIONS_MAX];
+    GooAllocator *(*create)(const RegistryArguments *arguments);
+} RegistryBuiltin;
+
+static GooAllocator *registry_open(RegistryText text, unsigned depth);
+
+static bool registry_take_option(const RegistryBuiltin *builtin, RegistryText name,
+                                 RegistryText value, RegistryArguments *arguments,
+                                 unsigned depth) {
+    if (builtin->has_parent && arguments->parent == NULL && registry_is(name, "parent")) {
+        arguments->parent = registry_open(value, depth + 1);
+        return arguments->parent != NULL;
+    }
+    for (size_t i = 0; i < REGISTRY_OPTIONS_MAX && builtin->options[i].name != NULL; i++) {
+        if (registry_is(name, builtin->options[i].name)) {
+            bool good = builtin->options[i].is_bool
+                            ? registry_parse_bool(value, &arguments->values[i])
+                            : registry_parse_size(value, &arguments->values[i]);
+            errno = good ? errno : EINVAL;
+            return good;
+        }
+    }
+    errno = EINVAL;
+    return false;
+}
+
+/* False with errno; a parent may have been made all the same. */
+static bool registry_take_options(const RegistryBuiltin *builtin, RegistryText options,
+                                  RegistryArguments *arguments, unsigned depth) {
+    for (size_t i = 0; i < REGISTRY_OPTIONS_MAX; i++) {
+        arguments->values[i] = builtin->options[i].fallback;
+    }
+    while (options.length != 0) {
+        RegistryText option, name;
+        if (!registry_split(&options, ',', &option)) {
+            errno = EINVAL;
+            return false;
+        }
+        if (!registry_split(&option, '=', &name) ||
+            !registry_take_option(builtin, name, option, arguments, depth)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* --- who owns a parent --- */
+
+typedef struct GooiRegistryOwned {
+    struct GooiRegistryOwned *next;
+    GooAllocator *child, *parent;
+    GooDestroyFn destroy; /* the child's own */
+} RegistryOwned;
+
+static void registry_destroy(void *self) {
+    registry_lock();
+    RegistryOwned **link = &gooi_registry.owned;
+    while (*link != NULL && (*link)->child != self) {
+        link = &(*link)->next;
+    }
+    RegistryOwned *owned = *link;
+    if (owned != NULL) {
+        *link = owned->next;
+    }
+    registry_unlock();
+    GOO_REQUIRE(owned != NULL, "destroy: %p is no allocator that was opened by name", self);
+    owned->destroy(self);
+    goo_allocator_destroy(owned->parent); /* REG-2 */
+    gooi_system_free(NULL, owned, sizeof *owned, GOO_DEFAULT_ALIGNMENT);
+}
+
+/* The child from now on ends its parent. False: no memory. */
+static bool registry_own(GooAllocator *child, GooAllocator *parent) {
+    RegistryOwned *owned =
+        gooi_system_alloc(NULL, sizeof *owned, GOO_DEFAULT_ALIGNMENT, GOO_ALLOC_DEFAULT);
+    if (owned == NULL) {
+        return false;
+    }
+    *owned = (RegistryOwned){.child = child, .parent = parent, .destroy = child->destroy};
+    child->destroy = registry_destroy;
+    registry_lock();
+    owned->next = gooi_registry.owned;
+    gooi_registry.owned = owned;
+    registry_unlock();
+    return true;
+}
+
+/* --- the built-in ones --- */
+
+static GooAllocator *registry_system(const RegistryArguments *arguments) {
+    (void)arguments;
+    return goo_system_allocator_create();
+}
+
+static GooAllocator *registry_page(const RegistryArguments *arguments) {
+    (void)arguments;
+    return goo_page_allocator_create();
+}
+
+static const RegistryBuiltin registry_builtins[] = {
+    {.name = "system", .create = registry_system},
+    {.name = "page", .create = registry_page},
+};
+
+static const RegistryBuiltin *registry_find_builtin(RegistryText name) {
+    for (size_t i = 0; i < GOOI_COUNT(registry_builtins); i++) {
+        if (registry_is(name, registry_builtins[i].name)) {
+            return &registry_builtins[i];
+        }
+    }
+    return NULL;
+}
+
+static GooAllocator *registry_open_builtin(const RegistryBuiltin *builtin, RegistryText options,
+                                           unsigned depth) {
+    RegistryArguments arguments = {.parent = NULL};
+    GooAllocator *a = NULL;
+    if (registry_take_options(builtin, options, &arguments, depth)) {
+        a = builtin->create(&arguments);
+    }
+    if (a != NULL && arguments.parent != NULL && !registry_own(a, arguments.parent)) {
+        goo_allocator_destroy(a);
+        a = NULL;
+        errno = ENOMEM;
+    }
+    if (a == NULL) {
+        int saved_errno = errno;
+        goo_allocator_destroy(arguments.parent);
+        errno = saved_errno;
+    }
+    return a;
+}
+
+/* --- what programs registered --- */
+
+/* Under the lock. */
+static GooiRegistryEntry *registry_find_entry(RegistryText name) {
+    for (size_t i = 0; i < GOOI_REGISTRY_NAMES; i++) {
+        if (registry_is(name, gooi_registry.entries[i].name)) {
+            return &gooi_registry.entries[i];
+        }
+    }
+    return NULL;
+}
+
+GooStatus goo_allocator_register(const char *name, GooAllocatorFactory factory, void *user) {
+    if (name == NULL || factory == NULL || !registry_is_name(registry_text(name))) {
+        return GOO_ERR_INVALID_ARGUMENT;
+    }
+    if (registry_find_builtin(registry_text(name)) != NULL) {
+        return GOO_ERR_BUSY;
+    }
+    GooStatus status = GOO_OK;
+    registry_lock();
+    GooiRegistryEntry *entry = registry_find_entry((RegistryText){"", 0});
+    if (registry_find_entry(registry_text(name)) != NULL) {
+        status = GOO_ERR_BUSY;
+    } else if (entry == NULL) {
+        status = GOO_ERR_LIMIT;
+    } else {
+        memcpy(entry->name, name, strlen(name) + 1);
+        entry->factory = factory;
+        entry->user = user;
+    }
+    registry_unlock();
+    return status;
+}
+
+/* Calls a factory of the program, which wants its options terminated. */
+static GooAllocator *registry_open_entry(const GooiRegistryEntry *entry, RegistryText options) {
+    char *copy = gooi_system_alloc(NULL, options.length + 1, GOO_DEFAULT_ALIGNMENT, 0);
+    if (copy == NULL) {
+        return NULL;
+    }
+    memcpy(copy, options.start, options.length);
+    copy[options.length] = '\0';
+    GooAllocator *a = entry->factory(copy, entry->user);
+    gooi_system_free(NULL, copy, options.length + 1, GOO_DEFAULT_ALIGNMENT);
+    return a;
+}
+
+/* --- opening --- */
+
+static GooAllocator *registry_open(RegistryText text, unsigned depth) {
+    if (text.length >= 2 && text.start[0] == '(' && text.start[text.length - 1] == ')') {
+        text = (RegistryText){text.start + 1, text.length - 2};
+    }
+    RegistryText name;
+    if (depth > REGISTRY_DEPTH_MAX || !registry_split(&text, ':', &name)) {
+        errno = EINVAL;
+        return NULL;
+    }
+    const RegistryBuiltin *builtin = registry_find_builtin(name);
+    if (builtin != NULL) {
+        return registry_open_builtin(builtin, text, depth);
+    }
+    registry_lock();
+    const GooiRegistryEntry *found = registry_is_name(name) ? registry_find_entry(name) : NULL;
+    GooiRegistryEntry entry = found != NULL ? *found : (GooiRegistryEntry){.factory = NULL};
+    registry_unlock();
+    if (found == NULL) {
+        errno = EINVAL;
+        return NULL;
+    }
+    return registry_open_entry(&entry, text);
+}
+
+GooAllocator *goo_allocator_open(const char *text) {
+    if (text == NULL) {
+        errno = EINVAL;
+        return NULL;
+    }
+    return registry_open(registry_text(text), 0);
+}

@@ -1,0 +1,166 @@
+/* Counters that every thread keeps for itself and a reader adds up. Private.
+ *
+ * A thread's counters lie in its shard, by slot: slot 0 counts for the whole process, the others
+ * for one thread-safe allocator each. Only the shard's thread writes them, with plain stores that
+ * are atomic for readers, so counting costs no locked instruction and serialises nobody.
+ *
+ *     gooi_shards ──▶ shard of a thread ──▶ shard ──▶ …      gooi_totals[slot]
+ *                      counters[slot]                         bytes, peak: settled in batches
+ *
+ * A peak is of the whole sum, which no thread knows. A shard remembers the highest value of its own
+ * net since it last settled, and settles with the totals when it moved by more than a batch. So the
+ * peak is exact while one thread allocates; with several it is never more than a batch for each
+ * other thread too low. The batches of all threads together are 256 KiB, but at least 4 KiB each.
+ *
+ *   COUNTERS-1  a counter is written by its shard's thread only, or under gooi_stats_lock while its
+ *               slot has no user
+ *   COUNTERS-2  bytes_in and allocations are written before the block is handed out, bytes_out and
+ *               frees before it is given back; a reader takes the outs first, so it never sees a
+ *               free without its allocation
+ *   COUNTERS-3  shards are never freed: a thread that ends leaves its shard, with what it counted,
+ *               to the next one
+ */
+#ifndef GOO_RUNTIME_COUNTERS_H
+#define GOO_RUNTIME_COUNTERS_H
+
+#include "goo/core/types.h"
+#include "runtime/base.h"
+#include "runtime/globals.h"
+
+#include <stdatomic.h>
+
+enum {
+    GOOI_SLOT_PROCESS = 0,
+    GOOI_SLOT_COUNT = 64,
+    GOOI_BATCH_ALL = 256 * 1024,
+    GOOI_BATCH_MIN = 4 * 1024
+};
+
+typedef _Atomic size_t GooiCounter;
+
+typedef struct GooiCounters {
+    GooiCounter bytes_in, bytes_out; /* of blocks, what reallocs grew and shrank included */
+    GooiCounter allocations, frees, failures;
+    GooiCounter headers_in, headers_out; /* bytes of hidden headers */
+    GooiCounter peak;    /* the highest bytes_in - bytes_out since it was settled; wraps below 0 */
+    GooiCounter settled; /* the bytes_in - bytes_out that the totals know */
+} GooiCounters;
+
+struct GooiShard {
+    GooiShard *next;   /* constant once it is in the list */
+    _Atomic bool used; /* by a live thread */
+    GooiCounters counters[GOOI_SLOT_COUNT];
+};
+
+typedef struct GooiTotals {
+    GooiCounter bytes, peak; /* settled */
+    /* What reset subtracts from what shards say; written under gooi_stats_lock. */
+    GooiCounter base_allocations, base_frees, base_failures;
+    _Atomic(const GooAllocator *) owner; /* NULL: the slot is free; slot 0 has none */
+} GooiTotals;
+
+extern GooiTotals gooi_totals[GOOI_SLOT_COUNT];
+
+/* This thread's shard, made if need be; without memory the common one, which is then locked. */
+GooiShard *gooi_counters_join(void);
+/* The common shard is done with. */
+void gooi_counters_unlock_common(void);
+/* The calling thread ends. */
+void gooi_counters_leave(void);
+
+/* A new peak of this shard, or a fall by more than a batch: tells the totals if it is time. */
+GOOI_NEVER_INLINE void gooi_counters_rose(GooiCounters *c, unsigned slot, size_t net);
+GOOI_COLD void gooi_counters_fell(GooiCounters *c, unsigned slot, size_t net);
+
+/* A slot for an allocator, all its counters 0; 0 if none is left. Under no lock. */
+unsigned gooi_counters_claim(GooAllocator *a, _Atomic size_t *token);
+void gooi_counters_release(const GooAllocator *a, unsigned slot);
+
+/* Adds up a slot. `base`: without what was there at the last reset. */
+GooAllocStats gooi_counters_read(unsigned slot);
+/* Totals begin at 0 again, and the peak at what is live. */
+void gooi_counters_reset(unsigned slot);
+
+static inline size_t gooi_counter_get(const GooiCounter *c) {
+    return atomic_load_explicit(c, memory_order_relaxed);
+}
+
+/* COUNTERS-1 makes this an addition; released for COUNTERS-2. */
+static inline size_t gooi_counter_add(GooiCounter *c, size_t amount) {
+    size_t sum = gooi_counter_get(c) + amount;
+    atomic_store_explicit(c, sum, memory_order_release);
+    return sum;
+}
+
+static inline GooiShard *gooi_counters_begin(void) {
+    GooiShard *shard = gooi_shard;
+    return GOOI_LIKELY(shard != NULL) ? shard : gooi_counters_join();
+}
+
+static inline void gooi_counters_end(const GooiShard *shard) {
+    if (GOOI_UNLIKELY(shard == &gooi_common_shard)) {
+        gooi_counters_unlock_common();
+    }
+}
+
+/* Net sizes are differences modulo 2^n: compared by sign. */
+static inline bool gooi_counters_above(size_t x, size_t y) {
+    return (ptrdiff_t)(x - y) > 0;
+}
+
+static GOOI_ALWAYS_INLINE void gooi_counters_grow(GooiCounters *c, unsigned slot, size_t size) {
+    size_t net = gooi_counter_add(&c->bytes_in, size) - gooi_counter_get(&c->bytes_out);
+    if (gooi_counters_above(net, gooi_counter_get(&c->peak))) {
+        gooi_counters_rose(c, slot, net);
+    }
+}
+
+static GOOI_ALWAYS_INLINE void gooi_counters_shrink(GooiCounters *c, unsigned slot, size_t size) {
+    size_t out = gooi_counter_add(&c->bytes_out, size);
+    size_t net = gooi_counter_get(&c->bytes_in) - out;
+    size_t low = net + gooi_counter_get(&gooi_counters_batch);
+    if (GOOI_UNLIKELY(gooi_counters_above(gooi_counter_get(&c->settled), low))) {
+        gooi_counters_fell(c, slot, net);
+    }
+}
+
+static inline void gooi_counters_allocated(unsigned slot, size_t size, size_t header) {
+    GooiShard *shard = gooi_counters_begin();
+    GooiCounters *c = &shard->counters[slot];
+    gooi_counter_add(&c->allocations, 1);
+    if (header != 0) {
+        gooi_counter_add(&c->headers_in, header);
+    }
+    gooi_counters_grow(c, slot, size);
+    gooi_counters_end(shard);
+}
+
+static inline void gooi_counters_freed(unsigned slot, size_t size, size_t header, size_t count) {
+    GooiShard *shard = gooi_counters_begin();
+    GooiCounters *c = &shard->counters[slot];
+    gooi_counter_add(&c->frees, count);
+    if (header != 0) {
+        gooi_counter_add(&c->headers_out, header);
+    }
+    gooi_counters_shrink(c, slot, size);
+    gooi_counters_end(shard);
+}
+
+static inline void gooi_counters_resized(unsigned slot, size_t old_size, size_t new_size) {
+    GooiShard *shard = gooi_counters_begin();
+    GooiCounters *c = &shard->counters[slot];
+    if (new_size >= old_size) {
+        gooi_counters_grow(c, slot, new_size - old_size);
+    } else {
+        gooi_counters_shrink(c, slot, old_size - new_size);
+    }
+    gooi_counters_end(shard);
+}
+
+static inline void gooi_counters_failed(unsigned slot) {
+    GooiShard *shard = gooi_counters_begin();
+    gooi_counter_add(&shard->counters[slot].failures, 1);
+    gooi_counters_end(shard);
+}
+
+#endif
