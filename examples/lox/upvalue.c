@@ -1,8 +1,8 @@
 /* upvalue.c: variables that outlive their frame.
  *
- * While a captured variable is in the stack, its upvalue is open and points there; the list of the
- * VM has the open ones, highest slot first, and is what keeps them alive. A closed upvalue holds the
- * value itself and lives as long as a closure has it.
+ * While a captured variable is in the stack, its upvalue is open and points there; the VM lists the
+ * open ones, highest slot first, and so keeps them alive. A closed upvalue holds the value itself
+ * and lives as long as a closure has it.
  */
 #include "upvalue.h"
 
