@@ -13,8 +13,12 @@
 #define GOO_ALLOCATORS_H
 
 #include "goo/allocators/arena.h"
+#include "goo/allocators/buffer_pool.h"
+#include "goo/allocators/failing.h"
+#include "goo/allocators/limit.h"
 #include "goo/allocators/page.h"
 #include "goo/allocators/pool.h"
 #include "goo/allocators/system.h"
+#include "goo/allocators/tracking.h"
 
 #endif

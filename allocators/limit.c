@@ -1,0 +1,130 @@
+/* The limit allocator: a budget of bytes in front of a parent.
+ *
+ *     request ──▶ take from the budget ──▶ parent ──failed──▶ put back
+ *
+ * The bytes of a request are taken before the parent is asked, in one compare-and-swap that never
+ * takes more than there is, so that no interleaving of threads exceeds the budget for a moment.
+ * Limits nest: each passes on what it admits, and what a child gives back its siblings may take.
+ *
+ *   LIMIT-1  used is the sum of the sizes of the live blocks, and of requests that the parent is
+ *            busy with; used <= max
+ *   LIMIT-2  a request that the parent could not meet has left used as it was
+ *
+ * Threads: as the parent. Left out on purpose: what the parent adds to a block; a budget is about
+ * the bytes that are asked for.
+ */
+#include "goo/allocators/limit.h"
+
+#include "allocators/decorate.h"
+#include "runtime/check.h"
+
+#include <errno.h>
+
+typedef struct LimitAllocator {
+    GooiDecorator base;
+    size_t max;
+    _Atomic size_t used;
+} LimitAllocator;
+
+static bool limit_take(LimitAllocator *l, size_t size) {
+    size_t used = atomic_load_explicit(&l->used, memory_order_relaxed);
+    do {
+        if (size > l->max - used) {
+            errno = ENOMEM;
+            return false;
+        }
+    } while (!atomic_compare_exchange_weak_explicit(&l->used, &used, used + size,
+                                                    memory_order_relaxed, memory_order_relaxed));
+    return true;
+}
+
+static void limit_put_back(LimitAllocator *l, size_t size) {
+    size_t used = atomic_fetch_sub_explicit(&l->used, size, memory_order_relaxed);
+    GOO_ASSERT(used >= size, "limit allocator: %zu bytes put back into %zu (LIMIT-1)", size, used);
+    (void)used;
+}
+
+/* No block of this budget is larger than what is in use. */
+static void limit_check(const LimitAllocator *l, const char *call, const void *ptr, size_t size) {
+    size_t used = atomic_load_explicit(&l->used, memory_order_relaxed);
+    GOO_REQUIRE(used >= size,
+                "%s: %p can't be a block of %zu bytes: this limit allocator's blocks have %zu",
+                call, ptr, size, used);
+}
+
+static void *limit_alloc(void *ctx, size_t size, size_t alignment, GooAllocOptions options) {
+    LimitAllocator *l = ctx;
+    if (!limit_take(l, size)) {
+        return NULL;
+    }
+    void *p = gooi_decorator_alloc(&l->base, size, alignment, options);
+    if (p == NULL) {
+        limit_put_back(l, size);
+    }
+    return p;
+}
+
+static void *limit_realloc(void *ctx, void *ptr, size_t old_size, size_t new_size, size_t alignment,
+                           GooAllocOptions options) {
+    LimitAllocator *l = ctx;
+    size_t growth = new_size > old_size ? new_size - old_size : 0;
+    size_t shrink = new_size < old_size ? old_size - new_size : 0;
+    limit_check(l, "goo_memory_realloc", ptr, old_size);
+    if (!limit_take(l, growth)) {
+        return NULL;
+    }
+    void *p = gooi_decorator_realloc(&l->base, ptr, old_size, new_size, alignment, options);
+    limit_put_back(l, p != NULL ? shrink : growth);
+    return p;
+}
+
+static void limit_free(void *ctx, void *ptr, size_t size, size_t alignment) {
+    LimitAllocator *l = ctx;
+    limit_check(l, "goo_memory_free", ptr, size);
+    gooi_decorator_free(&l->base, ptr, size, alignment);
+    limit_put_back(l, size);
+}
+
+static bool limit_resize(void *ctx, void *ptr, size_t old_size, size_t new_size, size_t alignment) {
+    LimitAllocator *l = ctx;
+    size_t growth = new_size > old_size ? new_size - old_size : 0;
+    size_t shrink = new_size < old_size ? old_size - new_size : 0;
+    int saved_errno = errno; /* a refused resize is no error */
+    if (!limit_take(l, growth)) {
+        errno = saved_errno;
+        return false;
+    }
+    bool resized = gooi_decorator_resize(&l->base, ptr, old_size, new_size, alignment);
+    limit_put_back(l, resized ? shrink : growth);
+    return resized;
+}
+
+static void limit_reset(GooAllocator *a) {
+    LimitAllocator *l = (LimitAllocator *)(void *)a;
+    GooiKeptTotal kept = gooi_decorator_reset(&l->base);
+    atomic_store_explicit(&l->used, kept.bytes, memory_order_relaxed);
+}
+
+static const GooiAllocatorOps limit_ops = {.reset = limit_reset, .owns = gooi_decorator_owns};
+
+GooAllocator *goo_limit_allocator_create(GooAllocator *parent, size_t max_bytes) {
+    GooAllocator functions = {
+        .alloc = limit_alloc,
+        .realloc = limit_realloc,
+        .free = limit_free,
+        .resize = limit_resize,
+        .name = "limit",
+    };
+    LimitAllocator *l = gooi_decorator_create(sizeof *l, parent, &functions, &limit_ops);
+    if (l == NULL) {
+        return NULL;
+    }
+    l->max = max_bytes;
+    return &l->base.head.allocator;
+}
+
+size_t goo_limit_used(const GooAllocator *limit) {
+    GOO_REQUIRE(limit != NULL && limit->alloc == limit_alloc,
+                "goo_limit_used: %p is no limit allocator", (const void *)limit);
+    return atomic_load_explicit(&((LimitAllocator *)limit->context)->used, memory_order_relaxed);
+}
