@@ -41,7 +41,11 @@
 
 /* For functions that must look at memory which may have been freed, to say so in words. */
 #if defined(__GNUC__) || defined(__clang__)
+#if defined(__SANITIZE_ADDRESS__) || defined(__clang__)
 #define GOOI_NO_SANITIZE_ADDRESS __attribute__((no_sanitize_address, noinline))
+#else
+#define GOOI_NO_SANITIZE_ADDRESS __attribute__((no_sanitize_address)) inline
+#endif
 #else
 #define GOOI_NO_SANITIZE_ADDRESS
 #endif

@@ -26,10 +26,6 @@ static void counters_unlock(void) {
     atomic_flag_clear_explicit(&gooi_stats_lock, memory_order_release);
 }
 
-void gooi_counters_unlock_common(void) {
-    counters_unlock();
-}
-
 /* --- joining and leaving --- */
 
 /* A shard that an ended thread left, or NULL. */
@@ -64,7 +60,8 @@ static GooiShard *counters_new_shard(void) {
     return shard;
 }
 
-GooiShard *gooi_counters_join(void) {
+/* This thread's shard, made if need be; without memory the common one, which is then locked. */
+static GooiShard *counters_join(void) {
     GooiShard *shard = counters_adopt();
     if (shard == NULL) {
         shard = counters_new_shard();
@@ -84,6 +81,48 @@ void gooi_counters_leave(void) {
         gooi_shard = NULL;
         atomic_store_explicit(&shard->used, false, memory_order_release);
     }
+}
+
+/* --- counting where there may be no shard --- */
+
+static GooiShard *counters_begin(void) {
+    GooiShard *shard = gooi_shard;
+    return shard != NULL ? shard : counters_join();
+}
+
+static void counters_end(const GooiShard *shard) {
+    if (shard == &gooi_common_shard) {
+        counters_unlock();
+    }
+}
+
+void gooi_counters_allocated_slow(unsigned slot, size_t size, size_t header) {
+    GooiShard *shard = counters_begin();
+    gooi_counters_allocated_in(shard, slot, size, header);
+    counters_end(shard);
+}
+
+void gooi_counters_freed_slow(unsigned slot, size_t size, size_t header, size_t count) {
+    GooiShard *shard = counters_begin();
+    gooi_counters_freed_in(shard, slot, size, header, count);
+    counters_end(shard);
+}
+
+void gooi_counters_resized(unsigned slot, size_t old_size, size_t new_size) {
+    GooiShard *shard = counters_begin();
+    GooiCounters *c = &shard->counters[slot];
+    if (new_size >= old_size) {
+        gooi_counters_grow(c, slot, new_size - old_size);
+    } else {
+        gooi_counters_shrink(c, slot, old_size - new_size);
+    }
+    counters_end(shard);
+}
+
+void gooi_counters_failed(unsigned slot) {
+    GooiShard *shard = counters_begin();
+    gooi_counter_add(&shard->counters[slot].failures, 1);
+    counters_end(shard);
 }
 
 /* --- the peak --- */

@@ -61,10 +61,6 @@ typedef struct GooiTotals {
 
 extern GooiTotals gooi_totals[GOOI_SLOT_COUNT];
 
-/* This thread's shard, made if need be; without memory the common one, which is then locked. */
-GooiShard *gooi_counters_join(void);
-/* The common shard is done with. */
-void gooi_counters_unlock_common(void);
 /* The calling thread ends. */
 void gooi_counters_leave(void);
 
@@ -92,17 +88,6 @@ static inline size_t gooi_counter_add(GooiCounter *c, size_t amount) {
     return sum;
 }
 
-static inline GooiShard *gooi_counters_begin(void) {
-    GooiShard *shard = gooi_shard;
-    return GOOI_LIKELY(shard != NULL) ? shard : gooi_counters_join();
-}
-
-static inline void gooi_counters_end(const GooiShard *shard) {
-    if (GOOI_UNLIKELY(shard == &gooi_common_shard)) {
-        gooi_counters_unlock_common();
-    }
-}
-
 /* Net sizes are differences modulo 2^n: compared by sign. */
 static inline bool gooi_counters_above(size_t x, size_t y) {
     return (ptrdiff_t)(x - y) > 0;
@@ -124,43 +109,49 @@ static GOOI_ALWAYS_INLINE void gooi_counters_shrink(GooiCounters *c, unsigned sl
     }
 }
 
-static inline void gooi_counters_allocated(unsigned slot, size_t size, size_t header) {
-    GooiShard *shard = gooi_counters_begin();
+static GOOI_ALWAYS_INLINE void gooi_counters_allocated_in(GooiShard *shard, unsigned slot,
+                                                          size_t size, size_t header) {
     GooiCounters *c = &shard->counters[slot];
     gooi_counter_add(&c->allocations, 1);
     if (header != 0) {
         gooi_counter_add(&c->headers_in, header);
     }
     gooi_counters_grow(c, slot, size);
-    gooi_counters_end(shard);
 }
 
-static inline void gooi_counters_freed(unsigned slot, size_t size, size_t header, size_t count) {
-    GooiShard *shard = gooi_counters_begin();
+static GOOI_ALWAYS_INLINE void gooi_counters_freed_in(GooiShard *shard, unsigned slot, size_t size,
+                                                      size_t header, size_t count) {
     GooiCounters *c = &shard->counters[slot];
     gooi_counter_add(&c->frees, count);
     if (header != 0) {
         gooi_counter_add(&c->headers_out, header);
     }
     gooi_counters_shrink(c, slot, size);
-    gooi_counters_end(shard);
 }
 
-static inline void gooi_counters_resized(unsigned slot, size_t old_size, size_t new_size) {
-    GooiShard *shard = gooi_counters_begin();
-    GooiCounters *c = &shard->counters[slot];
-    if (new_size >= old_size) {
-        gooi_counters_grow(c, slot, new_size - old_size);
+/* The same on threads that may have no shard yet, or none at all. */
+GOOI_COLD void gooi_counters_allocated_slow(unsigned slot, size_t size, size_t header);
+GOOI_COLD void gooi_counters_freed_slow(unsigned slot, size_t size, size_t header, size_t count);
+void gooi_counters_resized(unsigned slot, size_t old_size, size_t new_size);
+void gooi_counters_failed(unsigned slot);
+
+static GOOI_ALWAYS_INLINE void gooi_counters_allocated(unsigned slot, size_t size, size_t header) {
+    GooiShard *shard = gooi_shard;
+    if (GOOI_LIKELY(shard != NULL)) {
+        gooi_counters_allocated_in(shard, slot, size, header);
     } else {
-        gooi_counters_shrink(c, slot, old_size - new_size);
+        gooi_counters_allocated_slow(slot, size, header);
     }
-    gooi_counters_end(shard);
 }
 
-static inline void gooi_counters_failed(unsigned slot) {
-    GooiShard *shard = gooi_counters_begin();
-    gooi_counter_add(&shard->counters[slot].failures, 1);
-    gooi_counters_end(shard);
+static GOOI_ALWAYS_INLINE void gooi_counters_freed(unsigned slot, size_t size, size_t header,
+                                                   size_t count) {
+    GooiShard *shard = gooi_shard;
+    if (GOOI_LIKELY(shard != NULL)) {
+        gooi_counters_freed_in(shard, slot, size, header, count);
+    } else {
+        gooi_counters_freed_slow(slot, size, header, count);
+    }
 }
 
 #endif

@@ -32,6 +32,9 @@ _Static_assert(sizeof(LegacyHeader) == GOO_DEFAULT_ALIGNMENT, "the block behind 
 
 enum { LEGACY_HEADER_SIZE = sizeof(LegacyHeader), LEGACY_CHECK_BITS = 16 };
 #define LEGACY_FIELD_MAX ((UINT64_C(1) << (64 - LEGACY_CHECK_BITS)) - 1)
+#define LEGACY_ROOM_MAX (GOOI_SIZE_MAX - 2 * (size_t)LEGACY_HEADER_SIZE)
+#define LEGACY_SIZE_MAX                                                                            \
+    (LEGACY_ROOM_MAX < LEGACY_FIELD_MAX ? LEGACY_ROOM_MAX : (size_t)LEGACY_FIELD_MAX)
 #define LEGACY_CHECK_MASK ((UINT64_C(1) << LEGACY_CHECK_BITS) - 1)
 
 /* --- the header --- */
@@ -42,19 +45,27 @@ GOOI_COLD static uint64_t legacy_make_key(void) {
     return atomic_compare_exchange_strong(&gooi_check_key, &expected, fresh) ? fresh : expected;
 }
 
+/* 0 before the first block: then there is no header that could verify. */
+static inline uint64_t legacy_known_key(void) {
+    return atomic_load_explicit(&gooi_check_key, memory_order_relaxed);
+}
+
 static inline uint64_t legacy_key(void) {
-    uint64_t key = atomic_load_explicit(&gooi_check_key, memory_order_relaxed);
+    uint64_t key = legacy_known_key();
     return GOOI_LIKELY(key != 0) ? key : legacy_make_key();
 }
 
-static inline uint64_t legacy_hash(const void *base, uint64_t owner, uint64_t size) {
-    uint64_t x = legacy_key() ^ (uint64_t)(uintptr_t)base;
-    x += owner * UINT64_C(0x9e3779b97f4a7c15) ^ size * UINT64_C(0xd1342543de82ef95);
-    return (x ^ (x >> 32)) * UINT64_C(0xd6e8feb86659fd93) >> 32;
+/* 32 bits. Multiplying by an odd number carries every bit that differs into them, and one multiply is
+ * what a call can afford. */
+static inline uint64_t legacy_hash(uint64_t key, const void *base, uint64_t owner,
+                                   uint64_t size) {
+    uint64_t x = key ^ (uint64_t)(uintptr_t)base;
+    x ^= (owner << 24 | owner >> 40) ^ (size << 40 | size >> 24);
+    return x * UINT64_C(0xd6e8feb86659fd93) >> 32;
 }
 
 static inline LegacyHeader legacy_header(const void *base, const GooAllocator *owner, size_t size) {
-    uint64_t check = legacy_hash(base, (uintptr_t)owner, size);
+    uint64_t check = legacy_hash(legacy_key(), base, (uintptr_t)owner, size);
     return (LegacyHeader){
         (uint64_t)(uintptr_t)owner << LEGACY_CHECK_BITS | (check & LEGACY_CHECK_MASK),
         (uint64_t)size << LEGACY_CHECK_BITS | (check >> LEGACY_CHECK_BITS & LEGACY_CHECK_MASK),
@@ -63,7 +74,7 @@ static inline LegacyHeader legacy_header(const void *base, const GooAllocator *o
 
 /* What stands where a freed block's header was. */
 static inline LegacyHeader legacy_freed_header(const void *base) {
-    uint64_t word = legacy_key() ^ (uint64_t)(uintptr_t)base;
+    uint64_t word = legacy_known_key() ^ (uint64_t)(uintptr_t)base;
     return (LegacyHeader){word, ~word};
 }
 
@@ -79,11 +90,11 @@ typedef struct LegacyBlock {
 } LegacyBlock;
 
 /* The pointer may be anything, so this looks at memory that may not be a header at all. */
-GOOI_NO_SANITIZE_ADDRESS static LegacyHeader legacy_read(const LegacyHeader *base) {
+static GOOI_NO_SANITIZE_ADDRESS LegacyHeader legacy_read(const LegacyHeader *base) {
     return *base;
 }
 
-GOOI_COLD static void legacy_reject(const char *call, const void *ptr) {
+GOOI_NORETURN GOOI_COLD static void legacy_reject(const char *call, const void *ptr) {
     bool freed = false;
     if ((uintptr_t)ptr % GOO_DEFAULT_ALIGNMENT == 0) {
         const LegacyHeader *base = (const LegacyHeader *)ptr - 1;
@@ -95,7 +106,7 @@ GOOI_COLD static void legacy_reject(const char *call, const void *ptr) {
 }
 
 /* Finds owner and size, or panics (LEGACY-1). */
-static LegacyBlock legacy_verify(const char *call, const void *ptr) {
+static GOOI_ALWAYS_INLINE LegacyBlock legacy_verify(const char *call, const void *ptr) {
     LegacyBlock block = {0};
     if (GOOI_UNLIKELY((uintptr_t)ptr % GOO_DEFAULT_ALIGNMENT != 0)) {
         legacy_reject(call, ptr);
@@ -104,8 +115,10 @@ static LegacyBlock legacy_verify(const char *call, const void *ptr) {
     LegacyHeader header = legacy_read(block.base);
     block.owner = (GooAllocator *)(uintptr_t)(header.owner_and_check >> LEGACY_CHECK_BITS);
     block.size = (size_t)(header.size_and_check >> LEGACY_CHECK_BITS);
-    LegacyHeader expected = legacy_header(block.base, block.owner, block.size);
-    if (GOOI_UNLIKELY(!legacy_same_header(header, expected))) {
+    uint64_t check = (header.owner_and_check & LEGACY_CHECK_MASK) |
+                     (header.size_and_check & LEGACY_CHECK_MASK) << LEGACY_CHECK_BITS;
+    if (GOOI_UNLIKELY(check != legacy_hash(legacy_known_key(), block.base,
+                                             (uintptr_t)block.owner, block.size))) {
         legacy_reject(call, ptr);
     }
     return block;
@@ -115,7 +128,7 @@ static LegacyBlock legacy_verify(const char *call, const void *ptr) {
 
 /* True: with its header the block would be larger than any may be. */
 static inline bool legacy_too_large(size_t size) {
-    return size > GOOI_SIZE_MAX - 2 * LEGACY_HEADER_SIZE || size > LEGACY_FIELD_MAX;
+    return size > LEGACY_SIZE_MAX;
 }
 
 static GooiRequest legacy_request(const char *call, GooAllocator *owner, size_t size,
@@ -155,7 +168,7 @@ static GOOI_ALWAYS_INLINE void *legacy_alloc(size_t size, GooAllocOptions option
     GOO_REQUIRE((uintptr_t)owner <= LEGACY_FIELD_MAX, "%s: allocator %p lies above 2^48", call,
                 (void *)owner);
     bool tried = false;
-    if (GOOI_LIKELY(size != 0 && !legacy_too_large(size))) {
+    if (GOOI_LIKELY(size - 1 < LEGACY_SIZE_MAX)) { /* not 0, not too large */
         LegacyHeader *base = gooi_memory_fast(owner, size + LEGACY_HEADER_SIZE, LEGACY_HEADER_SIZE,
                                               GOO_DEFAULT_ALIGNMENT, options, &tried);
         if (GOOI_LIKELY(base != NULL)) {
@@ -165,7 +178,7 @@ static GOOI_ALWAYS_INLINE void *legacy_alloc(size_t size, GooAllocOptions option
     return legacy_alloc_rest(owner, size, options, tried, call);
 }
 
-static void legacy_free(void *ptr, const char *call) {
+static GOOI_ALWAYS_INLINE void legacy_free(void *ptr, const char *call) {
     if (ptr == NULL) {
         return;
     }

@@ -184,7 +184,7 @@ static void *memory_attempt(const GooiRequest *request) {
 
 static void memory_count_alloc(GooAllocator *a, size_t size, size_t header) {
     if (a->track_stats) {
-        gooi_stats_allocated(a, size - header, header);
+        gooi_stats_count_alloc(a, size - header, header);
     }
     if (memory_tracked(a)) {
         gooi_counters_allocated(GOOI_SLOT_PROCESS, size - header, header);
@@ -202,7 +202,7 @@ static void memory_count_resized(GooAllocator *a, size_t old_size, size_t new_si
 
 static void memory_count_freed(GooAllocator *a, size_t size, size_t header, size_t count) {
     if (a->track_stats) {
-        gooi_stats_settled(a, size - header, header, count);
+        gooi_stats_count_freed(a, size - header, header, count);
     }
     if (memory_tracked(a)) {
         gooi_counters_freed(GOOI_SLOT_PROCESS, size - header, header, count);

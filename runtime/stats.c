@@ -151,10 +151,6 @@ void gooi_stats_settled(GooAllocator *a, size_t size, size_t header, size_t coun
     }
 }
 
-void gooi_stats_freed(GooAllocator *a, size_t size, size_t header) {
-    gooi_stats_settled(a, size, header, 1);
-}
-
 void gooi_stats_resized(GooAllocator *a, size_t old_size, size_t new_size) {
     unsigned slot = stats_shared(a) ? stats_slot(a) : 0;
     if (slot != 0) {

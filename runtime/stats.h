@@ -15,14 +15,48 @@
 #define GOO_RUNTIME_STATS_H
 
 #include "goo/core/types.h"
+#include "runtime/base.h"
+#include "runtime/counters.h"
+
+#include <stdatomic.h>
 
 void gooi_stats_allocated(GooAllocator *a, size_t size, size_t header);
-void gooi_stats_freed(GooAllocator *a, size_t size, size_t header);
 void gooi_stats_resized(GooAllocator *a, size_t old_size, size_t new_size);
 /* `count` blocks of `size` bytes in all went at once, in a reset. */
 void gooi_stats_settled(GooAllocator *a, size_t size, size_t header, size_t count);
 void gooi_stats_failed(GooAllocator *a);
 /* The allocator is about to be destroyed. */
 void gooi_stats_forget(GooAllocator *a);
+
+/* The slot of a thread-safe allocator that has one (STATS-4), else 0. */
+static inline unsigned gooi_stats_known_slot(const GooAllocator *a) {
+    if ((a->capabilities & GOO_ALLOCATOR_THREAD_SAFE) == 0) {
+        return 0;
+    }
+    const _Atomic size_t *token = (const _Atomic size_t *)&a->stats.allocation_count;
+    size_t slot = atomic_load_explicit(token, memory_order_acquire);
+    return slot < GOOI_SLOT_COUNT ? (unsigned)slot : 0;
+}
+
+/* The first and the last of the calls above where it is known. */
+static GOOI_ALWAYS_INLINE void gooi_stats_count_alloc(GooAllocator *a, size_t size,
+                                                      size_t header) {
+    unsigned slot = gooi_stats_known_slot(a);
+    if (GOOI_LIKELY(slot != 0)) {
+        gooi_counters_allocated(slot, size, header);
+    } else {
+        gooi_stats_allocated(a, size, header);
+    }
+}
+
+static GOOI_ALWAYS_INLINE void gooi_stats_count_freed(GooAllocator *a, size_t size, size_t header,
+                                                      size_t count) {
+    unsigned slot = gooi_stats_known_slot(a);
+    if (GOOI_LIKELY(slot != 0)) {
+        gooi_counters_freed(slot, size, header, count);
+    } else {
+        gooi_stats_settled(a, size, header, count);
+    }
+}
 
 #endif

@@ -50,8 +50,9 @@ static void *system_obtain(size_t size, size_t alignment, bool zero) {
     return p;
 }
 
-void *gooi_system_alloc(void *ctx, size_t size, size_t alignment, GooAllocOptions options) {
-    (void)ctx;
+/* What is neither small nor plain. */
+static GOOI_NEVER_INLINE void *system_alloc_with(size_t size, size_t alignment,
+                                                 GooAllocOptions options) {
     bool zero = (options & GOO_ALLOC_ZERO) != 0;
     if (system_adjust(&size, &alignment, options)) {
         errno = ENOMEM;
@@ -67,6 +68,16 @@ void *gooi_system_alloc(void *ctx, size_t size, size_t alignment, GooAllocOption
         errno = saved_errno;
     }
     return system_obtain(size, alignment, zero);
+}
+
+/* Options that change nothing here, and EXACT, TEMP and PERSIST are such, leave it to malloc. */
+void *gooi_system_alloc(void *ctx, size_t size, size_t alignment, GooAllocOptions options) {
+    (void)ctx;
+    GooAllocOptions special = GOO_ALLOC_ZERO | GOO_ALLOC_GROWABLE | GOO_ALLOC_PAGE;
+    if (GOOI_LIKELY((options & special) == 0 && alignment <= SYSTEM_MALLOC_ALIGNMENT)) {
+        return malloc(size);
+    }
+    return system_alloc_with(size, alignment, options);
 }
 
 /* For alignments that realloc would lose. */
