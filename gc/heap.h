@@ -337,6 +337,7 @@ void gooi_finalize_all(GooGcHeap *heap);
 
 /* intern.c */
 void gooi_intern_drop_dead(GooGcHeap *heap);
+bool gooi_intern_is_sound(const GooGcHeap *heap); /* INTERN-1, INTERN-2 */
 void gooi_intern_deinit(GooGcHeap *heap);
 
 /* pace.c */

@@ -179,6 +179,32 @@ void gooi_intern_drop_dead(GooGcHeap *heap) {
     }
 }
 
+/* --- check --- */
+
+static bool intern_is_sound(const GooGcInternTable *t) {
+    size_t count = 0, mask = t->capacity - 1;
+    for (size_t i = 0; i < t->capacity; i++) {
+        if (t->entries[i].granule == 0) {
+            continue;
+        }
+        count++;
+        for (size_t at = t->entries[i].hash & mask; at != i; at = (at + 1) & mask) {
+            if (t->entries[at].granule == 0) {
+                return false;
+            }
+        }
+    }
+    return count == t->count && count <= t->capacity / 4 * 3;
+}
+
+bool gooi_intern_is_sound(const GooGcHeap *heap) {
+    bool sound = true;
+    for (const GooGcInternTable *t = heap->intern_tables; t != NULL; t = t->next) {
+        sound &= intern_is_sound(t);
+    }
+    return sound;
+}
+
 /* --- public calls --- */
 
 GooGcInternTable *goo_gc_intern_table_create(GooGcHeap *heap, const GooGcInternOps *ops) {

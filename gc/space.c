@@ -4,9 +4,8 @@
  *    side part of the reservation              heap->base, aligned to a slab
  *
  * The directory says of each slab what it is, so that an address is looked up without touching a
- * slab. Small heaps live in 4 KiB pages; once a heap has outgrown GOOI_HUGE_PAGES_FROM slabs, new
- * slabs are advised for huge pages: fresh memory is then about ten times cheaper (PEERS: 161
- * against 1,567 ns per 4 KiB).
+ * slab. Small heaps live in 4 KiB pages; once a heap uses GOOI_HUGE_PAGES_FROM bytes, new slabs are
+ * advised for huge pages: fresh memory is then several times cheaper (gc/README.md has figures).
  *
  * SPACE-1  slabs [0, slab_count) are committed; a free slab among them reads zero.
  * SPACE-2  used_bytes counts blocks and pages that were written since they were last clean, and
@@ -27,7 +26,7 @@
 #define GOOI_RESERVE_MANY ((size_t)8 << 30)  /* when a process has many heaps */
 #define GOOI_RESERVE_MAX ((size_t)48 << 30) /* 32 bits number a heap's granules (intern.c) */
 #define GOOI_HEAPS_MANY 256
-#define GOOI_HUGE_PAGES_FROM 1 /* slabs that stay with small pages */
+#define GOOI_HUGE_PAGES_FROM ((size_t)3 << 20)
 
 /* Twice the memory there is, so that fragmentation never runs out of addresses first; less when
  * there are so many heaps that address space itself could run out (47 bits hold 128 TiB). */
@@ -141,12 +140,6 @@ static bool space_commit_to(GooGcHeap *heap, uint32_t end) {
     if (!gooi_platform_commit(start, size)) {
         return false;
     }
-    uint32_t huge_from =
-        heap->slab_count < GOOI_HUGE_PAGES_FROM ? GOOI_HUGE_PAGES_FROM : heap->slab_count;
-    if (huge_from < end) {
-        gooi_platform_advise_huge((char *)gooi_slab_address(heap, huge_from),
-                                  (size_t)(end - huge_from) << GOOI_SLAB_LOG2);
-    }
     heap->slab_count = end;
     return true;
 }
@@ -167,9 +160,13 @@ GooiSlab *gooi_slab_acquire(GooGcHeap *heap, uint32_t count, uint32_t kind) {
         heap->slabs[first + i].head = first;
     }
     GooiSlab *slab = (GooiSlab *)gooi_slab_address(heap, first);
+    bool huge_pages = count > 1 || heap->used_bytes >= GOOI_HUGE_PAGES_FROM;
+    if (huge_pages) {
+        gooi_platform_advise_huge(slab, (size_t)count << GOOI_SLAB_LOG2);
+    }
     slab->index = first;
     slab->kind = kind;
-    slab->huge_pages = first >= GOOI_HUGE_PAGES_FROM;
+    slab->huge_pages = huge_pages;
     for (size_t b = 0; b < GOOI_SLAB_BLOCKS; b++) {
         slab->blocks[b].clean = true; /* and FREE, which is 0 */
     }

@@ -2,6 +2,7 @@
  *
  *   shape    GC-3  metadata is a sequence of (start … end) extents and gaps, block by block
  *            BLOCK-2  a free block's metadata is zero · ALLOC-1  what will be handed out is zero
+ *            LARGE-1  runs of pages · INTERN-1 and -2  intern tables
  *   tables   FIN-1  of finalizable objects · SPACE-2  of bytes in use
  *   trace    every reference, from the roots on, leads to the start of a living object (GC-6), and
  *            right after marking to a marked one (GC-1)
@@ -108,7 +109,30 @@ static void verify_huge(Verify *v, GooiSlab *slab) {
     v->used_bytes += gooi_align_up((size_t)slab->run_size[GOOI_FIRST_PAGE], GOOI_PAGE_SIZE);
 }
 
+/* LARGE-1: a page is used iff it belongs to a run, and leads to its run's first page. */
+static void verify_runs(Verify *v, const GooiSlab *slab) {
+    size_t run = 0, run_end = 0, used = 0;
+    for (size_t p = GOOI_FIRST_PAGE; p < GOOI_SLAB_PAGES; p++) {
+        if (slab->run_size[p] != 0) {
+            run = p;
+            run_end = p + gooi_align_up((size_t)slab->run_size[p], GOOI_PAGE_SIZE) / GOOI_PAGE_SIZE;
+        }
+        bool in_run = p < run_end;
+        used += in_run;
+        if ((slab->page_map[p / 64] >> (p % 64) & 1) != in_run ||
+            slab->run_first[p] != (in_run ? run : 0)) {
+            verify_fault(v, "LARGE-1: page %zu of slab %p is not what its run says", p,
+                         (const void *)slab);
+        }
+    }
+    if (used != slab->pages_used) {
+        verify_fault(v, "LARGE-1: slab %p has %zu pages in use, %u counted", (const void *)slab,
+                     used, (unsigned)slab->pages_used);
+    }
+}
+
 static void verify_large_slab(Verify *v, GooiSlab *slab) {
+    verify_runs(v, slab);
     for (size_t p = GOOI_FIRST_PAGE; p < GOOI_SLAB_PAGES; p++) {
         v->used_bytes += (slab->touched_map[p / 64] >> (p % 64) & 1) << GOOI_PAGE_LOG2;
         uintptr_t object = (uintptr_t)slab + (p << GOOI_PAGE_LOG2);
@@ -146,6 +170,9 @@ static void verify_shape(Verify *v) {
         }
     }
     verify_span(v);
+    if (!gooi_intern_is_sound(heap)) {
+        verify_fault(v, "INTERN-1: an entry of an intern table can't be found, or is not counted");
+    }
 }
 
 /* --- tables --- */

@@ -309,3 +309,23 @@ GOO_TEST(gc_verify, not_inside_a_collection) {
     CHECK_EQ(goo_gc_verify(NULL, NULL), GOO_ERR_INVALID_ARGUMENT);
     goo_gc_heap_destroy(heap);
 }
+
+/* LARGE-1: the side tables of page runs, each broken in turn. */
+GOO_TEST(gc_verify, broken_page_runs) {
+    VerifyFixture f;
+    verify_begin_fixture(&f);
+    char *large = goo_gc_alloc_leaf(f.m, 50000);
+    goo_gc_push(f.m, large);
+    GooiSlab *slab = gooi_slab_of((uintptr_t)large);
+    size_t page = ((uintptr_t)large & GOOI_SLAB_MASK) >> GOOI_PAGE_LOG2;
+    slab->run_first[page + 1]++;
+    verify_expect(&f, false, "is not what its run says");
+    slab->run_first[page + 1]--;
+    slab->page_map[(page + 2) / 64] ^= (uint64_t)1 << ((page + 2) % 64);
+    verify_expect(&f, false, "is not what its run says");
+    slab->page_map[(page + 2) / 64] ^= (uint64_t)1 << ((page + 2) % 64);
+    slab->pages_used++;
+    verify_expect(&f, false, "pages in use");
+    slab->pages_used--;
+    verify_end_fixture(&f);
+}
