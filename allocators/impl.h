@@ -59,6 +59,15 @@ static inline void gooi_settle_all(GooAllocator *a, size_t bytes, size_t count) 
     gooi_memory_settle(a, bytes, header, count);
 }
 
+/* The same for an allocator that keeps no sums of its own: what the front door counted. */
+static inline void gooi_settle_counted(GooAllocator *a) {
+    if (a->track_stats) {
+        GooAllocStats stats = goo_get_alloc_stats(a);
+        gooi_memory_settle(a, stats.bytes_reserved, stats.bytes_reserved - stats.bytes_allocated,
+                           stats.allocation_count);
+    }
+}
+
 /* --- the bump lane --- */
 
 enum {
@@ -77,7 +86,7 @@ typedef struct GooiChunk {
 } GooiChunk;
 _Static_assert(sizeof(GooiChunk) <= GOOI_CHUNK_HEADER_SIZE, "a chunk's header holds this");
 
-/* A block with memory of its own. `ptr` NULL: it was freed. */
+/* A block with memory of its own. */
 typedef struct GooiLarge {
     struct GooiLarge *older;
     void *ptr;

@@ -83,7 +83,7 @@ bool gooi_lane_owns(const GooiLane *lane, const void *ptr) {
         }
     }
     for (const GooiLarge *large = lane->large; large != NULL; large = large->older) {
-        if (large->ptr != NULL && p - (uintptr_t)large->ptr < large->size) {
+        if (p - (uintptr_t)large->ptr < large->size) {
             return true;
         }
     }
@@ -286,25 +286,27 @@ static bool lane_is_last(const GooiLane *lane, const uint8_t *ptr, size_t size) 
     return ptr + size == lane->cursor && ptr >= lane->floor && ptr > (uint8_t *)lane->newest;
 }
 
-/* The stub of a large block, or NULL. Blocks of the newest chunk cost no search. */
-static GooiLarge *lane_find_large(const GooiLane *lane, const void *ptr) {
-    GooiLarge *large = lane->large;
-    if (large == NULL || (uintptr_t)ptr - (uintptr_t)lane->newest < lane->newest->size) {
+/* The link to the stub of a large block, or NULL. Blocks of the newest chunk cost no search. */
+static GooiLarge **lane_link_large(GooiLane *lane, const void *ptr) {
+    if (lane->large == NULL || (uintptr_t)ptr - (uintptr_t)lane->newest < lane->newest->size) {
         return NULL;
     }
-    while (large != NULL && large->ptr != ptr) {
-        large = large->older;
+    GooiLarge **link = &lane->large;
+    while (*link != NULL && (*link)->ptr != ptr) {
+        link = &(*link)->older;
     }
-    return large;
+    return *link != NULL ? link : NULL;
 }
 
-static void lane_free_large(GooiLane *lane, GooiLarge *large) {
+static GooiLarge *lane_find_large(GooiLane *lane, const void *ptr) {
+    GooiLarge **link = lane_link_large(lane, ptr);
+    return link != NULL ? *link : NULL;
+}
+
+static void lane_free_large(GooiLane *lane, GooiLarge **link) {
+    const GooiLarge *large = *link;
+    *link = large->older;
     gooi_source_give_back(lane->source, large->ptr, large->size, large->alignment);
-    large->ptr = NULL;
-    large->counted = 0;
-    while (lane->large != NULL && lane->large->ptr == NULL) {
-        lane->large = lane->large->older;
-    }
 }
 
 static void lane_free_last(GooiLane *lane, uint8_t *ptr, GooiRecord *record) {
@@ -319,7 +321,7 @@ static void lane_free_last(GooiLane *lane, uint8_t *ptr, GooiRecord *record) {
 }
 
 void gooi_lane_free(GooiLane *lane, void *ptr, size_t size) {
-    GooiLarge *large = lane_find_large(lane, ptr);
+    GooiLarge **large = lane_link_large(lane, ptr);
     if (large != NULL) {
         lane_free_large(lane, large);
         return;
@@ -441,9 +443,7 @@ static void lane_drop_large(GooiLane *lane, size_t position, GooiKeep keep, Gooi
         if (large.counted != 0) {
             dropped_add(dropped, large.counted, large.header);
         }
-        if (large.ptr != NULL) {
-            gooi_source_put_large(lane->source, &large, keep);
-        }
+        gooi_source_put_large(lane->source, &large, keep);
     }
 }
 

@@ -1,0 +1,135 @@
+/* The fallback allocator: asks the first, then the second; whose a block is, the first can say.
+ *
+ *   FALLBACK-1  a block belongs to the first iff the first owns its address, so nothing is noted
+ *   FALLBACK-2  the two are reached through the front door and see sizes, alignments and options as
+ *               the caller gave them, so that what they count at the beginning and end of a block
+ *               agrees, also when it moved
+ *
+ * Threads: as for the two; no state of its own that changes.
+ */
+#include "goo/allocators/fallback.h"
+
+#include "allocators/impl.h"
+#include "runtime/system.h"
+
+#include <errno.h>
+#include <string.h>
+
+typedef struct Fallback {
+    GooiExtendedAllocator head;
+    GooAllocator *first, *second;
+} Fallback;
+
+/* For the two: a failure of theirs is not the end yet. */
+static GooAllocOptions fallback_options(GooAllocOptions options) {
+    return options & GOOI_ALLOC_PUBLIC & ~(GooAllocOptions)GOO_ALLOC_NOFAIL;
+}
+
+static void *fallback_alloc(void *ctx, size_t size, size_t alignment, GooAllocOptions options) {
+    const Fallback *f = ctx;
+    options = fallback_options(options);
+    int saved_errno = errno;
+    void *p = goo_memory_alloc_options(f->first, size, alignment, options);
+    if (p == NULL) {
+        errno = saved_errno;
+        p = goo_memory_alloc_options(f->second, size, alignment, options);
+    }
+    return p;
+}
+
+static GooAllocator *fallback_owner(const Fallback *f, const void *ptr) {
+    return goo_allocator_owns(f->first, ptr) ? f->first : f->second;
+}
+
+static void fallback_free(void *ctx, void *ptr, size_t size, size_t alignment) {
+    goo_memory_free_options(fallback_owner(ctx, ptr), ptr, size, alignment);
+}
+
+static bool fallback_resize(void *ctx, void *ptr, size_t old_size, size_t new_size,
+                            size_t alignment) {
+    return goo_memory_resize_options(fallback_owner(ctx, ptr), ptr, old_size, new_size, alignment);
+}
+
+static void *fallback_realloc(void *ctx, void *ptr, size_t old_size, size_t new_size,
+                              size_t alignment, GooAllocOptions options) {
+    const Fallback *f = ctx;
+    GooAllocator *owner = fallback_owner(f, ptr);
+    options = fallback_options(options);
+    int saved_errno = errno;
+    void *p = goo_memory_realloc_options(owner, ptr, old_size, new_size, alignment, options);
+    if (p != NULL) {
+        return p;
+    }
+    GooAllocator *other = owner == f->first ? f->second : f->first;
+    errno = saved_errno;
+    p = goo_memory_alloc_options(other, new_size, alignment, options);
+    if (p != NULL) {
+        memcpy(p, ptr, old_size < new_size ? old_size : new_size);
+        goo_memory_free_options(owner, ptr, old_size, alignment);
+    }
+    return p;
+}
+
+static bool fallback_owns(GooAllocator *a, const void *ptr) {
+    const Fallback *f = (const Fallback *)(const void *)a;
+    return goo_allocator_owns(f->first, ptr) || goo_allocator_owns(f->second, ptr);
+}
+
+static void fallback_reset(GooAllocator *a) {
+    const Fallback *f = (const Fallback *)(const void *)a;
+    goo_allocator_reset(f->first);
+    goo_allocator_reset(f->second);
+    gooi_settle_counted(a);
+}
+
+static void fallback_destroy(void *self) {
+    gooi_system_free(NULL, self, sizeof(Fallback), GOO_DEFAULT_ALIGNMENT);
+}
+
+static uint32_t fallback_capabilities(const Fallback *f) {
+    uint32_t both = f->first->capabilities & f->second->capabilities;
+    uint32_t either = f->first->capabilities | f->second->capabilities;
+    return (both & (GOO_ALLOCATOR_RESETS | GOO_ALLOCATOR_THREAD_SAFE | GOO_ALLOCATOR_OWNS)) |
+           (either & (GOO_ALLOCATOR_FREES | GOO_ALLOCATOR_RESIZES)) | GOOI_ALLOCATOR_EXTENDED |
+           GOOI_ALLOCATOR_PAGES;
+}
+
+GooAllocator *goo_fallback_allocator_create(GooAllocator *first, GooAllocator *second) {
+    static const GooiAllocatorOps neither = {.reset = NULL};
+    static const GooiAllocatorOps resets = {.reset = fallback_reset};
+    static const GooiAllocatorOps owns = {.owns = fallback_owns};
+    static const GooiAllocatorOps resets_and_owns = {.reset = fallback_reset,
+                                                     .owns = fallback_owns};
+    first = gooi_parent(first);
+    second = gooi_parent(second);
+    if ((first->capabilities & GOO_ALLOCATOR_OWNS) == 0 || first == second) {
+        errno = EINVAL;
+        return NULL;
+    }
+    /* Not from one of the two: a reset of it would take this away. */
+    Fallback *f = gooi_system_alloc(NULL, sizeof *f, GOO_DEFAULT_ALIGNMENT, GOO_ALLOC_ZERO);
+    if (f == NULL) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    f->first = first;
+    f->second = second;
+    uint32_t capabilities = fallback_capabilities(f);
+    bool can_reset = (capabilities & GOO_ALLOCATOR_RESETS) != 0;
+    bool can_own = (capabilities & GOO_ALLOCATOR_OWNS) != 0;
+    f->head.ops = can_reset && can_own ? &resets_and_owns
+                  : can_reset          ? &resets
+                  : can_own            ? &owns
+                                       : &neither;
+    f->head.allocator = (GooAllocator){
+        .alloc = fallback_alloc,
+        .realloc = fallback_realloc,
+        .free = fallback_free,
+        .destroy = fallback_destroy,
+        .context = f,
+        .resize = fallback_resize,
+        .name = "fallback",
+        .capabilities = capabilities,
+    };
+    return &f->head.allocator;
+}
