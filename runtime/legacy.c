@@ -55,8 +55,8 @@ static inline uint64_t legacy_key(void) {
     return GOOI_LIKELY(key != 0) ? key : legacy_make_key();
 }
 
-/* 32 bits. Multiplying by an odd number carries every bit that differs into them, and one multiply is
- * what a call can afford. */
+/* 32 bits. Multiplying by an odd number carries every bit that differs into them, and one multiply
+ * is what a call can afford. */
 static inline uint64_t legacy_hash(uint64_t key, const void *base, uint64_t owner,
                                    uint64_t size) {
     uint64_t x = key ^ (uint64_t)(uintptr_t)base;
