@@ -111,77 +111,96 @@ static bool registry_parse_bool(RegistryText text, size_t *out_value) {
 
 /* --- options --- */
 
+enum { REGISTRY_OPTIONS_MAX = 6, REGISTRY_PARENTS_MAX = 2, REGISTRY_DEPTH_MAX = 16 };
+
 /* One that a built-in allocator knows. */
 typedef struct RegistryOption {
     const char *name; /* NULL: the end */
     bool is_bool;
-    size_t fallback;
+    bool required;
 } RegistryOption;
 
-enum { REGISTRY_OPTIONS_MAX = 6, REGISTRY_DEPTH_MAX = 16 };
-
-/* What a built-in factory is given: its options in the order of its table, and its parent. */
+/* What a built-in factory is given: its options and its parents, in the order of its table. */
 typedef struct RegistryArguments {
-    size_t values[REGISTRY_OPTIONS_MAX];
-    GooAllocator *parent; /* NULL: none was named */
+    size_t values[REGISTRY_OPTIONS_MAX]; /* 0: not given */
+    GooAllocator *parents[REGISTRY_PARENTS_MAX]; /* NULL: not given */
 } RegistryArguments;
 
 typedef struct RegistryBuiltin {
     const char *name;
-    bool has_parent;
-    RegistryOption options[REGISTRY_OPTIONS_MAX];
     GooAllocator *(*create)(const RegistryArguments *arguments);
+    const char *parents[REGISTRY_PARENTS_MAX]; /* the options that name them */
+    RegistryOption options[REGISTRY_OPTIONS_MAX];
 } RegistryBuiltin;
 
 static GooAllocator *registry_open(RegistryText text, unsigned depth);
 
-static bool registry_take_option(const RegistryBuiltin *builtin, RegistryText name,
-                                 RegistryText value, RegistryArguments *arguments,
-                                 unsigned depth) {
-    if (builtin->has_parent && arguments->parent == NULL && registry_is(name, "parent")) {
-        arguments->parent = registry_open(value, depth + 1);
-        return arguments->parent != NULL;
-    }
-    for (size_t i = 0; i < REGISTRY_OPTIONS_MAX && builtin->options[i].name != NULL; i++) {
-        if (registry_is(name, builtin->options[i].name)) {
-            bool good = builtin->options[i].is_bool
-                            ? registry_parse_bool(value, &arguments->values[i])
-                            : registry_parse_size(value, &arguments->values[i]);
-            errno = good ? errno : EINVAL;
-            return good;
-        }
-    }
+static bool registry_refuse(void) {
     errno = EINVAL;
     return false;
 }
 
-/* False with errno; a parent may have been made all the same. */
+static bool registry_take_option(const RegistryBuiltin *builtin, RegistryText name,
+                                 RegistryText value, RegistryArguments *arguments,
+                                 bool *out_given, unsigned depth) {
+    for (size_t i = 0; i < REGISTRY_PARENTS_MAX && builtin->parents[i] != NULL; i++) {
+        if (registry_is(name, builtin->parents[i])) {
+            if (arguments->parents[i] != NULL) {
+                return registry_refuse();
+            }
+            arguments->parents[i] = registry_open(value, depth + 1);
+            return arguments->parents[i] != NULL;
+        }
+    }
+    for (size_t i = 0; i < REGISTRY_OPTIONS_MAX && builtin->options[i].name != NULL; i++) {
+        if (registry_is(name, builtin->options[i].name)) {
+            bool good = !out_given[i] && (builtin->options[i].is_bool
+                                              ? registry_parse_bool(value, &arguments->values[i])
+                                              : registry_parse_size(value, &arguments->values[i]));
+            out_given[i] = true;
+            return good || registry_refuse();
+        }
+    }
+    return registry_refuse();
+}
+
+/* False with errno; parents may have been made all the same. */
 static bool registry_take_options(const RegistryBuiltin *builtin, RegistryText options,
                                   RegistryArguments *arguments, unsigned depth) {
-    for (size_t i = 0; i < REGISTRY_OPTIONS_MAX; i++) {
-        arguments->values[i] = builtin->options[i].fallback;
-    }
+    bool given[REGISTRY_OPTIONS_MAX] = {false};
     while (options.length != 0) {
         RegistryText option, name;
-        if (!registry_split(&options, ',', &option)) {
-            errno = EINVAL;
+        if (!registry_split(&options, ',', &option) || !registry_split(&option, '=', &name)) {
+            return registry_refuse();
+        }
+        if (!registry_take_option(builtin, name, option, arguments, given, depth)) {
             return false;
         }
-        if (!registry_split(&option, '=', &name) ||
-            !registry_take_option(builtin, name, option, arguments, depth)) {
-            return false;
+    }
+    for (size_t i = 0; i < REGISTRY_OPTIONS_MAX; i++) {
+        if (builtin->options[i].required && !given[i]) {
+            return registry_refuse();
         }
     }
     return true;
 }
 
-/* --- who owns a parent --- */
+/* --- who owns parents --- */
 
 typedef struct GooiRegistryOwned {
     struct GooiRegistryOwned *next;
-    GooAllocator *child, *parent;
+    GooAllocator *child;
+    GooAllocator *parents[REGISTRY_PARENTS_MAX];
     GooDestroyFn destroy; /* the child's own */
 } RegistryOwned;
+
+static void registry_destroy_all(GooAllocator *const *parents) {
+    int saved_errno = errno;
+    for (size_t i = 0; i < REGISTRY_PARENTS_MAX; i++) {
+        goo_allocator_destroy(parents[i]);
+    }
+    errno = saved_errno;
+}
 
 static void registry_destroy(void *self) {
     registry_lock();
@@ -196,18 +215,22 @@ static void registry_destroy(void *self) {
     registry_unlock();
     GOO_REQUIRE(owned != NULL, "destroy: %p is no allocator that was opened by name", self);
     owned->destroy(self);
-    goo_allocator_destroy(owned->parent); /* REG-2 */
+    registry_destroy_all(owned->parents); /* REG-2 */
     gooi_system_free(NULL, owned, sizeof *owned, GOO_DEFAULT_ALIGNMENT);
 }
 
-/* The child from now on ends its parent. False: no memory. */
-static bool registry_own(GooAllocator *child, GooAllocator *parent) {
+/* The child from now on ends its parents, if it has any. False: no memory. */
+static bool registry_own(GooAllocator *child, const RegistryArguments *arguments) {
+    if (arguments->parents[0] == NULL && arguments->parents[1] == NULL) {
+        return true;
+    }
     RegistryOwned *owned =
         gooi_system_alloc(NULL, sizeof *owned, GOO_DEFAULT_ALIGNMENT, GOO_ALLOC_DEFAULT);
     if (owned == NULL) {
         return false;
     }
-    *owned = (RegistryOwned){.child = child, .parent = parent, .destroy = child->destroy};
+    *owned = (RegistryOwned){.child = child, .destroy = child->destroy};
+    memcpy(owned->parents, arguments->parents, sizeof owned->parents);
     child->destroy = registry_destroy;
     registry_lock();
     owned->next = gooi_registry.owned;
@@ -228,9 +251,74 @@ static GooAllocator *registry_page(const RegistryArguments *arguments) {
     return goo_page_allocator_create();
 }
 
+static GooAllocator *registry_arena(const RegistryArguments *arguments) {
+    GooArenaOptions options = {.block_size = arguments->values[0],
+                               .max_bytes = arguments->values[1],
+                               .keep_last_block = arguments->values[2] != 0};
+    return goo_arena_allocator_create_with(arguments->parents[0], &options);
+}
+
+static GooAllocator *registry_pool(const RegistryArguments *arguments) {
+    GooPoolOptions options = {.object_size = arguments->values[0],
+                              .alignment = arguments->values[1],
+                              .objects_per_block = arguments->values[2],
+                              .max_objects = arguments->values[3],
+                              .thread_safe = arguments->values[4] != 0};
+    return goo_pool_allocator_create_with(arguments->parents[0], &options);
+}
+
+static GooAllocator *registry_region(const RegistryArguments *arguments) {
+    GooRegionOptions options = {.region_size = arguments->values[0],
+                                .allow_large = arguments->values[1] != 0};
+    return goo_region_allocator_create_with(arguments->parents[0], &options);
+}
+
+static GooAllocator *registry_scoped(const RegistryArguments *arguments) {
+    return goo_scoped_allocator_create(arguments->parents[0]);
+}
+
+static GooAllocator *registry_stack(const RegistryArguments *arguments) {
+    return goo_stack_allocator_create(arguments->parents[0], arguments->values[0]);
+}
+
+static GooAllocator *registry_fallback(const RegistryArguments *arguments) {
+    return goo_fallback_allocator_create(arguments->parents[0], arguments->parents[1]);
+}
+
+static GooAllocator *registry_tracking(const RegistryArguments *arguments) {
+    return goo_tracking_allocator_create(arguments->parents[0]);
+}
+
+static GooAllocator *registry_limit(const RegistryArguments *arguments) {
+    return goo_limit_allocator_create(arguments->parents[0], arguments->values[0]);
+}
+
+static GooAllocator *registry_failing(const RegistryArguments *arguments) {
+    return goo_failing_allocator_create(arguments->parents[0], arguments->values[0]);
+}
+
 static const RegistryBuiltin registry_builtins[] = {
-    {.name = "system", .create = registry_system},
-    {.name = "page", .create = registry_page},
+    {"system", registry_system, {NULL}, {{NULL, false, false}}},
+    {"page", registry_page, {NULL}, {{NULL, false, false}}},
+    {"arena",
+     registry_arena,
+     {"parent"},
+     {{"block", false, false}, {"max", false, false}, {"keep", true, false}}},
+    {"pool",
+     registry_pool,
+     {"parent"},
+     {{"size", false, true},
+      {"align", false, false},
+      {"block", false, false},
+      {"max", false, false},
+      {"shared", true, false}}},
+    {"region", registry_region, {"parent"}, {{"block", false, false}, {"large", true, false}}},
+    {"scoped", registry_scoped, {"parent"}, {{NULL, false, false}}},
+    {"stack", registry_stack, {"parent"}, {{"size", false, true}}},
+    {"fallback", registry_fallback, {"first", "second"}, {{NULL, false, false}}},
+    {"tracking", registry_tracking, {"parent"}, {{NULL, false, false}}},
+    {"limit", registry_limit, {"parent"}, {{"max", false, true}}},
+    {"failing", registry_failing, {"parent"}, {{"at", false, false}}},
 };
 
 static const RegistryBuiltin *registry_find_builtin(RegistryText name) {
@@ -244,20 +332,18 @@ static const RegistryBuiltin *registry_find_builtin(RegistryText name) {
 
 static GooAllocator *registry_open_builtin(const RegistryBuiltin *builtin, RegistryText options,
                                            unsigned depth) {
-    RegistryArguments arguments = {.parent = NULL};
+    RegistryArguments arguments = {.parents = {NULL}};
     GooAllocator *a = NULL;
     if (registry_take_options(builtin, options, &arguments, depth)) {
         a = builtin->create(&arguments);
     }
-    if (a != NULL && arguments.parent != NULL && !registry_own(a, arguments.parent)) {
+    if (a != NULL && !registry_own(a, &arguments)) {
         goo_allocator_destroy(a);
         a = NULL;
         errno = ENOMEM;
     }
     if (a == NULL) {
-        int saved_errno = errno;
-        goo_allocator_destroy(arguments.parent);
-        errno = saved_errno;
+        registry_destroy_all(arguments.parents);
     }
     return a;
 }

@@ -171,13 +171,20 @@ typedef GooAllocator *(*GooAllocatorFactory)(const char *options, void *user);
 GOO_API GooStatus goo_allocator_register(const char *name, GooAllocatorFactory factory, void *user);
 
 /* Makes an allocator from text: a name, and after ':' its options, name=value and separated by
- * commas. Sizes may end in k, m or g. An allocator that takes a parent knows `parent`, whose value
- * is such a text itself, in parentheses if it has options:
- *     "system"   "arena:block=64k"   "limit:max=16m,parent=system"
- *     "pool:size=48,parent=(limit:max=1m)"
- * Without one the parent is the calling thread's allocator.
+ * commas. Numbers may end in k, m or g; switches are yes or no. The value of `parent` is such a
+ * text itself, in parentheses if it has options; without it the parent is the calling thread's
+ * allocator. What is not given is as in the allocator's own options.
+ *
+ *     system   page   scoped:parent   tracking:parent   fallback:first,second
+ *     arena:block,max,keep,parent     region:block,large,parent     stack:size,parent
+ *     pool:size,align,block,max,shared,parent      limit:max,parent      failing:at,parent
+ *
+ *     goo_allocator_open("limit:max=16m,parent=system")
+ *     goo_allocator_open("pool:size=48,parent=(arena:block=64k,parent=page)")
+ *
  * Returns: an allocator that the caller destroys; its destruction ends the parents that its text
- * named. NULL with EINVAL for a name, option or value that is not known; ENOMEM.
+ * named. NULL with EINVAL for a name, option or value that is not known, one that is given twice
+ * and one that is missing (pool and stack: size; limit: max); ENOMEM.
  * Threads: any. Cost: that of creating it. */
 GOO_API GooAllocator *goo_allocator_open(const char *text);
 

@@ -1,0 +1,160 @@
+/* Allocators by name: built-in ones, a program's own, nested parents, and what is refused. */
+#include "goo/allocators.h"
+#include "goo/runtime/memory.h"
+#include "goo/runtime/stats.h"
+#include "tests/harness.h"
+#include "tests/unit/mock.h"
+
+#include <errno.h>
+
+static void use_and_destroy(const char *text, const char *name) {
+    GooAllocator *a = goo_allocator_open(text);
+    CHECK_MSG(a != NULL, "%s can't be opened", text);
+    CHECK_STR_EQ(a->name, name);
+    void *p = goo_memory_alloc_with(a, 48);
+    CHECK(p != NULL);
+    memset(p, 1, 48);
+    goo_memory_free_with(a, p, 48);
+    goo_allocator_destroy(a);
+}
+
+GOO_TEST(registry, built_in_allocators) {
+    use_and_destroy("system", "system");
+    use_and_destroy("page", "page");
+    use_and_destroy("page:", "page");
+    use_and_destroy("arena:block=64k", "arena");
+    use_and_destroy("arena:block=4k,max=1m,keep=yes,parent=page", "arena");
+    use_and_destroy("pool:size=48,block=10,shared=no", "pool");
+    use_and_destroy("tracking", "tracking");
+    use_and_destroy("limit:max=16m,parent=system", "limit");
+    use_and_destroy("failing:at=0", "failing");
+    use_and_destroy("region:block=8k,large=yes", "region");
+    use_and_destroy("scoped:parent=system", "scoped");
+    use_and_destroy("stack:size=4k", "stack");
+    use_and_destroy("fallback:first=(arena:max=64k,block=4k),second=system", "fallback");
+}
+
+GOO_TEST(registry, options_arrive) {
+    GooAllocator *a = goo_allocator_open("limit:max=1k");
+    CHECK(a != NULL);
+    CHECK_PTR_EQ(goo_memory_alloc_with(a, 1025), NULL);
+    void *p = goo_memory_alloc_with(a, 1024);
+    CHECK(p != NULL);
+    goo_memory_free_with(a, p, 1024);
+    goo_allocator_destroy(a);
+    a = goo_allocator_open("failing:at=2");
+    p = goo_memory_alloc_with(a, 8);
+    CHECK(p != NULL);
+    CHECK_PTR_EQ(goo_memory_alloc_with(a, 8), NULL);
+    goo_memory_free_with(a, p, 8);
+    goo_allocator_destroy(a);
+    a = goo_allocator_open("pool:size=64,max=1");
+    p = goo_memory_alloc_with(a, 64);
+    CHECK(p != NULL);
+    CHECK_PTR_EQ(goo_memory_alloc_with(a, 64), NULL);
+    goo_memory_free_with(a, p, 64);
+    goo_allocator_destroy(a);
+}
+
+/* --- a program's own --- */
+
+static size_t destroyed;
+
+static void own_destroy(void *self) {
+    destroyed++;
+    free(self);
+}
+
+static char last_options[100];
+
+static GooAllocator *own_factory(const char *options, void *user) {
+    strncpy(last_options, options, sizeof last_options - 1);
+    if (strcmp(options, "bad") == 0) {
+        errno = EINVAL;
+        return NULL;
+    }
+    Mock *mock = malloc(sizeof *mock);
+    mock_init(mock)->destroy = own_destroy;
+    mock->allocator.name = user;
+    return &mock->allocator;
+}
+
+GOO_TEST(registry, a_programs_own) {
+    static char label[] = "mine";
+    CHECK_EQ(goo_allocator_register("own", own_factory, label), GOO_OK);
+    CHECK_EQ(goo_allocator_register("own", own_factory, label), GOO_ERR_BUSY);
+    destroyed = 0;
+    use_and_destroy("own:x=1,y=(2,3)", "mine");
+    CHECK_STR_EQ(last_options, "x=1,y=(2,3)");
+    CHECK_EQ(destroyed, 1);
+    use_and_destroy("own", "mine");
+    CHECK_STR_EQ(last_options, "");
+    errno = 0;
+    CHECK_PTR_EQ(goo_allocator_open("own:bad"), NULL);
+    CHECK_EQ(errno, EINVAL);
+}
+
+GOO_TEST(registry, parents_end_after_their_children_and_when_opening_fails) {
+    goo_allocator_register("parent-1", own_factory, NULL);
+    destroyed = 0;
+    GooAllocator *a =
+        goo_allocator_open("limit:max=1m,parent=(arena:block=4k,parent=(parent-1:deep))");
+    CHECK(a != NULL);
+    CHECK_STR_EQ(last_options, "deep");
+    void *p = goo_memory_alloc_with(a, 100);
+    CHECK(p != NULL);
+    a->destroy(a); /* as good as goo_allocator_destroy */
+    CHECK_EQ(destroyed, 1);
+    static const char *const bad[] = {
+        "limit:parent=parent-1,max=x",   "limit:parent=parent-1,color=red",
+        "limit:parent=parent-1",         "limit:max=1,parent=parent-1,parent=parent-1",
+        "arena:parent=parent-1,block=5,block=6",
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        errno = 0;
+        CHECK_PTR_EQ(goo_allocator_open(bad[i]), NULL);
+        CHECK_EQ(errno, EINVAL);
+        CHECK_EQ(destroyed, 2 + i);
+    }
+}
+
+GOO_TEST(registry, what_is_refused) {
+    static const char *const bad[] = {
+        "", ":", "nothing", "nothing:x=1", "arena:block", "arena:block=", "arena:block=-1",
+        "arena:block=1x", "arena:block=k", "arena:block=99999999999999999999", "arena:keep=perhaps",
+        "arena:colour=1", "pool", "stack", "limit", "system:parent=system", "arena:parent=nothing",
+        "arena:parent=(system", "arena:parent=system)", "arena:,", "limit:max=20000000000g",
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        errno = 0;
+        CHECK_MSG(goo_allocator_open(bad[i]) == NULL, "\"%s\" was opened", bad[i]);
+        CHECK_MSG(errno == EINVAL, "\"%s\": errno %d", bad[i], errno);
+    }
+    CHECK_PTR_EQ(goo_allocator_open(NULL), NULL);
+    char deep[512] = "";
+    for (int i = 0; i < 30; i++) {
+        strcat(deep, "tracking:parent=");
+    }
+    strcat(deep, "system");
+    errno = 0;
+    CHECK_PTR_EQ(goo_allocator_open(deep), NULL);
+    CHECK_EQ(errno, EINVAL);
+    CHECK_EQ(goo_allocator_register("arena", own_factory, NULL), GOO_ERR_BUSY);
+    CHECK_EQ(goo_allocator_register("", own_factory, NULL), GOO_ERR_INVALID_ARGUMENT);
+    CHECK_EQ(goo_allocator_register("a:b", own_factory, NULL), GOO_ERR_INVALID_ARGUMENT);
+    CHECK_EQ(goo_allocator_register("a b", own_factory, NULL), GOO_ERR_INVALID_ARGUMENT);
+    CHECK_EQ(goo_allocator_register("ok", NULL, NULL), GOO_ERR_INVALID_ARGUMENT);
+    CHECK_EQ(goo_allocator_register(NULL, own_factory, NULL), GOO_ERR_INVALID_ARGUMENT);
+    CHECK_EQ(goo_allocator_register("a23456789012345678901234567890123", own_factory, NULL),
+             GOO_ERR_INVALID_ARGUMENT);
+}
+
+GOO_TEST(registry, names_end) {
+    char name[16];
+    GooStatus status = GOO_OK;
+    for (int i = 0; i < 65 && status == GOO_OK; i++) {
+        snprintf(name, sizeof name, "filler%d", i);
+        status = goo_allocator_register(name, own_factory, NULL);
+    }
+    CHECK_EQ(status, GOO_ERR_LIMIT);
+}
