@@ -16,6 +16,7 @@
  */
 #include "gc/heap.h"
 #include "runtime/bits.h"
+#include "runtime/globals.h"
 
 /* Counts `bytes`, if the limit allows. */
 bool gooi_account(GooGcHeap *heap, size_t bytes) {
@@ -28,18 +29,21 @@ bool gooi_account(GooGcHeap *heap, size_t bytes) {
         }
     } while (!atomic_compare_exchange_weak_explicit(&heap->accounted, &before, after,
                                                     memory_order_relaxed, memory_order_relaxed));
+    atomic_fetch_add_explicit(&gooi_heaps_accounted, bytes, memory_order_relaxed);
     return true;
 }
 
 /* Counts them whatever the limit says. */
 void gooi_account_over_limit(GooGcHeap *heap, size_t bytes) {
     atomic_fetch_add_explicit(&heap->accounted, bytes, memory_order_relaxed);
+    atomic_fetch_add_explicit(&gooi_heaps_accounted, bytes, memory_order_relaxed);
 }
 
 void gooi_unaccount(GooGcHeap *heap, size_t bytes) {
     size_t before = atomic_fetch_sub_explicit(&heap->accounted, bytes, memory_order_relaxed);
     GOO_ASSERT(before >= bytes, "gc: %zu bytes taken off the account of %zu", bytes, before);
     (void)before;
+    atomic_fetch_sub_explicit(&gooi_heaps_accounted, bytes, memory_order_relaxed);
 }
 
 /* What was counted is there: it may show in the peak. */

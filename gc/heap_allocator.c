@@ -76,7 +76,8 @@ GooAllocator *goo_gc_allocator(GooGcMutator *m, GooGcLayout layout) {
                                      .free = heap_allocator_free,
                                      .destroy = heap_allocator_destroy,
                                      .context = self,
-                                     .name = "gc"};
+                                     .name = "gc",
+                                     .capabilities = GOOI_ALLOCATOR_DERIVED};
     self->mutator = m;
     self->layout = layout;
     return &self->allocator;

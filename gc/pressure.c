@@ -19,6 +19,7 @@
  */
 #include "gc/heap.h"
 #include "goo/runtime/memory.h"
+#include "runtime/callbacks.h"
 #include "runtime/globals.h"
 #include "runtime/platform/platform.h"
 
@@ -51,6 +52,7 @@ static bool pressure_count(GooGcHeap *heap, size_t bytes) {
         return false;
     }
     atomic_fetch_add_explicit(&heap->external_bytes, bytes, memory_order_relaxed);
+    atomic_fetch_add_explicit(&gooi_heaps_external, bytes, memory_order_relaxed);
     return true;
 }
 
@@ -58,15 +60,19 @@ static void pressure_discount(GooGcHeap *heap, size_t bytes) {
     size_t before = atomic_fetch_sub_explicit(&heap->external_bytes, bytes, memory_order_relaxed);
     GOO_ASSERT(before >= bytes, "gc: %zu external bytes taken away, %zu counted", bytes, before);
     (void)before;
+    atomic_fetch_sub_explicit(&gooi_heaps_external, bytes, memory_order_relaxed);
     gooi_unaccount(heap, bytes);
 }
 
-/* What was counted is there: it shows in the peak, and may bring a collection. */
-static void pressure_settle_heap(GooGcHeap *heap) {
+/* What was counted is there: it shows in the peak, and may bring a collection. True: it does. */
+static bool pressure_settle_heap(GooGcHeap *heap) {
     gooi_account_settle(heap);
-    if (pressure_is_mutator(heap) && !heap->collecting && gooi_pace_is_due(heap)) {
+    bool due = pressure_is_mutator(heap) && !heap->collecting && gooi_pace_is_due(heap);
+    bool fresh = due && !heap->mutator.collect_requested;
+    if (due) {
         gooi_alloc_request_collection(&heap->mutator);
     }
+    return fresh;
 }
 
 static void pressure_count_hit(GooGcHeap *heap) {
@@ -112,13 +118,17 @@ static bool pressure_reserve(GooAllocator *a, size_t bytes) {
 }
 
 static void pressure_settle(GooAllocator *a) {
+    bool due = false;
     pressure_lock();
     for (GooiAttachment *item = gooi_attachments; item != NULL; item = item->next) {
         if (item->allocator == a) {
-            pressure_settle_heap(item->heap);
+            due |= pressure_settle_heap(item->heap);
         }
     }
     pressure_unlock();
+    if (due) {
+        gooi_callbacks_notify(GOO_EVENT_PRESSURE, a, 0, 0);
+    }
 }
 
 static void pressure_release(GooAllocator *a, size_t bytes) {

@@ -109,6 +109,8 @@ bool gooi_space_init(GooGcHeap *heap) {
 
 void gooi_space_deinit(GooGcHeap *heap) {
     gooi_platform_release(heap->reservation, heap->reservation_size);
+    atomic_fetch_sub(&gooi_heaps_accounted, gooi_accounted(heap));
+    atomic_fetch_sub(&gooi_heaps_external, heap->external_bytes);
     gooi_heap_count--;
 }
 

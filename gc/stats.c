@@ -4,6 +4,7 @@
  * that are in use is counted when somebody asks.
  */
 #include "gc/heap.h"
+#include "runtime/callbacks.h"
 #include "runtime/platform/platform.h"
 
 /* What was handed out of the span and the blocks that are in use. */
@@ -44,7 +45,22 @@ GooStatus goo_gc_set_listener(GooGcHeap *heap, const GooGcListener *listener) {
     return GOO_OK;
 }
 
+/* The process's observers hear of cycles, under the same rule as a listener. */
+static void stats_tell_observers(GooGcHeap *heap, GooGcEventKind kind) {
+    bool begins = kind == GOO_GC_EVENT_CYCLE_BEGIN;
+    if ((!begins && kind != GOO_GC_EVENT_CYCLE_END) || !gooi_callbacks_active()) {
+        return;
+    }
+    bool collecting = heap->collecting;
+    heap->collecting = true;
+    gooi_alloc_hide_span(&heap->mutator);
+    gooi_callbacks_notify(begins ? GOO_EVENT_GC_BEGIN : GOO_EVENT_GC_END, NULL,
+                          begins ? heap->used_bytes : heap->live_bytes, 0);
+    heap->collecting = collecting;
+}
+
 void gooi_notify(GooGcHeap *heap, GooGcEventKind kind, size_t bytes) {
+    stats_tell_observers(heap, kind);
     if (heap->listener.event == NULL) {
         return;
     }

@@ -20,6 +20,8 @@ GooiHooks gooi_hooks;
 GooiAttachment *gooi_attachments = NULL;
 atomic_flag gooi_attachments_lock = ATOMIC_FLAG_INIT;
 _Atomic uint32_t gooi_heap_count = 0;
+_Atomic size_t gooi_heaps_accounted = 0;
+_Atomic size_t gooi_heaps_external = 0;
 
 GooAllocator gooi_system_allocator = {
     .alloc = gooi_system_alloc,

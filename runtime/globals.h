@@ -83,8 +83,6 @@ typedef struct GooiHooks {
     const GooiAllocatorOps *_Atomic fixed_ops;
     /* Strategy GC: true if a collection ran, so that trying again makes sense. */
     bool (*_Atomic collect)(GooAllocator *a);
-    /* The bytes of all heaps of the process, and those outside them that they account for. */
-    void (*_Atomic totals)(size_t *out_heap_bytes, size_t *out_external_bytes);
 } GooiHooks;
 extern GooiHooks gooi_hooks;
 
@@ -115,6 +113,10 @@ typedef struct GooiAttachment GooiAttachment;
 extern GooiAttachment *gooi_attachments;
 extern atomic_flag gooi_attachments_lock;
 extern _Atomic uint32_t gooi_heap_count;
+
+/* What the accounts of all heaps hold (gc/account.c), and the external part of it. */
+extern _Atomic size_t gooi_heaps_accounted;
+extern _Atomic size_t gooi_heaps_external;
 
 /* malloc and its relatives behind the allocator interface; mechanism in runtime/system.c. */
 extern GooAllocator gooi_system_allocator;

@@ -4,7 +4,8 @@
  * allocator of Goo's (gooi_allocator_is_root). What an arena hands out of its blocks was counted
  * when it got the block, so nothing is counted twice and no reset has to be settled.
  *
- * The counters are slot 0 of counters.h. Collected heaps tell theirs through gooi_hooks.totals.
+ * The counters are slot 0 of counters.h. Collected heaps keep theirs in
+ * gooi_heaps_accounted.
  *
  * Threads: any.
  */
@@ -30,10 +31,9 @@ GooMemoryStats goo_memory_get_stats(void) {
         .failed_allocations = s.failed_allocations,
         .reserved_bytes = process_not_negative(s.bytes_reserved),
     };
-    void (*totals)(size_t *, size_t *) = gooi_hooks.totals;
-    if (totals != NULL) {
-        totals(&stats.gc_bytes, &stats.external_bytes);
-    }
+    stats.external_bytes = atomic_load_explicit(&gooi_heaps_external, memory_order_relaxed);
+    stats.gc_bytes = process_not_negative(
+        atomic_load_explicit(&gooi_heaps_accounted, memory_order_relaxed) - stats.external_bytes);
     return stats;
 }
 

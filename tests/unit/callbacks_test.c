@@ -1,5 +1,6 @@
 /* Observers and interceptors: what they see, when they may go, and on which threads. */
 #include "goo/allocators.h"
+#include "goo/gc.h"
 #include "goo/runtime/callbacks.h"
 #include "goo/runtime/memory.h"
 #include "goo/runtime/stats.h"
@@ -107,6 +108,56 @@ GOO_TEST(callbacks, resets_are_events) {
     CHECK_EQ(seen.last.kind, GOO_EVENT_RESET);
     CHECK_PTR_EQ(seen.last.allocator, &extended.allocator);
     goo_callback_remove(id);
+}
+
+typedef struct Cycles {
+    size_t begins, ends, pressures;
+    GooAllocator *allocator;
+} Cycles;
+
+static void count_cycles(const GooMemoryEvent *event, void *user) {
+    Cycles *cycles = user;
+    cycles->begins += event->kind == GOO_EVENT_GC_BEGIN;
+    cycles->ends += event->kind == GOO_EVENT_GC_END;
+    if (event->kind == GOO_EVENT_PRESSURE) {
+        cycles->pressures++;
+        cycles->allocator = event->allocator;
+    }
+}
+
+GOO_TEST(callbacks, collections_and_pressure_are_events) {
+    GooGcOptions options = goo_gc_default_options();
+    options.initial_bytes = 1 << 20;
+    size_t before = goo_memory_get_stats().gc_bytes;
+    GooGcHeap *heap = goo_gc_heap_create(&options);
+    CHECK(heap != NULL);
+    CHECK(goo_memory_get_stats().gc_bytes > before);
+    GooGcMutator *m = goo_gc_attach(heap);
+    GooAllocator *a = goo_system_allocator_create();
+    CHECK_EQ(goo_gc_attach_allocator(heap, a), GOO_OK);
+    Cycles cycles = {0};
+    int id = goo_callback_add_observer(count_cycles, &cycles,
+                                       1u << GOO_EVENT_GC_BEGIN | 1u << GOO_EVENT_GC_END |
+                                           1u << GOO_EVENT_PRESSURE);
+    CHECK_EQ(goo_gc_collect(m, GOO_GC_FULL), GOO_OK);
+    CHECK_EQ(cycles.begins, 1);
+    CHECK_EQ(cycles.ends, 1);
+    CHECK_EQ(cycles.pressures, 0);
+    void *p = goo_memory_alloc_with(a, 8 << 20);
+    CHECK_EQ(cycles.pressures, 1);
+    CHECK_PTR_EQ(cycles.allocator, a);
+    CHECK_EQ(goo_memory_get_stats().external_bytes, 8 << 20);
+    goo_memory_free_with(a, p, 8 << 20);
+    CHECK_EQ(goo_memory_get_stats().external_bytes, 0);
+    goo_callback_remove(id);
+    CHECK_EQ(goo_gc_adjust_external(heap, 1000), GOO_OK);
+    CHECK_EQ(goo_memory_get_stats().external_bytes, 1000);
+    goo_gc_detach_allocator(heap, a);
+    goo_allocator_destroy(a);
+    goo_gc_detach(m);
+    goo_gc_heap_destroy(heap);
+    CHECK_EQ(goo_memory_get_stats().gc_bytes, before);
+    CHECK_EQ(goo_memory_get_stats().external_bytes, 0);
 }
 
 static bool refuse_large(const GooMemoryEvent *event, void *user) {

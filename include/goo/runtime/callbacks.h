@@ -32,8 +32,9 @@ typedef enum GooMemoryEventKind {
     GOO_EVENT_OUT_OF_MEMORY, /* a request failed for good: size, alignment; old_ptr of a realloc */
     GOO_EVENT_RESET,         /* goo_allocator_reset took all blocks of the allocator back */
     GOO_EVENT_GC_BEGIN,      /* a collection begins: size, bytes in use by the heap */
-    GOO_EVENT_GC_END,        /* and ends: size, bytes live in the heap; old_size, before */
-    GOO_EVENT_PRESSURE       /* allocators attached to a heap made a collection due */
+    GOO_EVENT_GC_END,        /* and ends: size, bytes live in it; no collected object may be made
+                                in these two */
+    GOO_EVENT_PRESSURE       /* an attached allocator made a collection due: allocator */
 } GooMemoryEventKind;
 
 /* One event; valid during the call. Members that its kind does not name are 0. */
