@@ -49,7 +49,6 @@ typedef struct Arena {
 
 _Static_assert(offsetof(GooArenaFast, cursor) == offsetof(Arena, lane.cursor), "arena_inline.h");
 _Static_assert(offsetof(GooArenaFast, limit) == offsetof(Arena, lane.limit), "arena_inline.h");
-_Static_assert(GOOI_BLOCK_SIZE_MIN % GOO_DEFAULT_ALIGNMENT == 0, "limits are multiples of 16");
 
 static void arena_destroy(void *self);
 

@@ -18,7 +18,7 @@
 
 GOO_BEGIN_DECLS
 
-/* The head of every arena: [cursor, limit) may be handed out. limit is a multiple of 16. */
+/* The head of every arena: [cursor, limit) may be handed out. */
 typedef struct GooArenaFast {
     GooAllocator allocator;
     const void *ops;
@@ -49,10 +49,8 @@ static inline void *goo_arena_take(GooAllocator *arena, size_t size, size_t alig
         GOO_ARENA_BRANCH_(start);
     }
     uintptr_t limit = (uintptr_t)fast->limit;
-    /* Up to 16 the start is within the limit, so that one comparison finds size 0 as well. */
-    if (GOO_ARENA_LIKELY_((step & (step - 1)) == 0 &&
-                          (step <= GOO_DEFAULT_ALIGNMENT || start <= limit) &&
-                          size - 1 < limit - start)) {
+    if (GOO_ARENA_LIKELY_((step & (step - 1)) == 0 && start <= limit &&
+                          size - 1 < limit - start)) { /* size 0 is not */
         fast->cursor = (uint8_t *)(start + size);
         return (void *)start;
     }

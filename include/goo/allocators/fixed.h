@@ -1,7 +1,8 @@
 /* The fixed allocator: blocks in bytes that the caller has, and never more.
  *
  * Choose it for a buffer on the stack or in static memory, for code that must not enter the
- * operating system, and as the first of a fallback allocator. Choose an arena where memory may grow.
+ * operating system, and as the first of a fallback allocator. Choose an arena where memory may
+ * grow.
  *
  *     uint8_t bytes[4096];
  *     GooFixedBuffer state;
@@ -28,8 +29,8 @@ typedef struct GooFixedBuffer {
 
 /* Makes an allocator over `size` bytes; strategy NULL, statistics off. A request that does not fit
  * is NULL with ENOMEM.
- * Returns: &state->allocator. Fails: NULL with EINVAL for a NULL state, or a NULL buffer with a size
- * above 0. Owner: state and buffer stay the caller's, in place until the last use; there is nothing
+ * Returns: &state->allocator. Fails: NULL with EINVAL for a NULL state, or a NULL buffer with a
+ * size above 0. Owner: state and buffer stay the caller's, in place until the last use; there is nothing
  * to free, and goo_allocator_destroy only ends the use. Threads: one at a time. Cost: constant for
  * everything; never allocates or enters the OS. */
 GOO_API GooAllocator *goo_fixed_allocator_init(GooFixedBuffer *state, void *buffer, size_t size);

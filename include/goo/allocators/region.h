@@ -33,8 +33,8 @@ typedef struct GooRegionOptions {
 /* Makes a region over this thread's allocator, at depth 0; strategy NULL, statistics off.
  * Returns: the region. Fails: NULL, ENOMEM. Owner: the caller, until goo_allocator_destroy, which
  * frees every block at every depth. Threads: one at a time. Cost: one allocation; memory comes with
- * the first requests, each in constant time but for getting some. Growing or freeing a block that is
- * not of the innermost depth is linear in what the region holds of its parent. */
+ * the first requests, each in constant time but for getting some. Growing or freeing a block that
+ * is not of the innermost depth is linear in the pieces that the region holds of its parent. */
 GOO_API GooAllocator *goo_region_allocator_create(size_t region_size, bool allow_large);
 
 /* The same over a parent (NULL: this thread's allocator), which must outlive it, and with options

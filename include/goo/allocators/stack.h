@@ -17,8 +17,8 @@
 
 GOO_BEGIN_DECLS
 
-/* Makes a stack of `capacity` bytes, of which each block takes its size, 16 bytes and what alignment
- * asks for; strategy NULL, statistics off. A request that does not fit is NULL with ENOMEM. Freeing
+/* Makes a stack of `capacity` bytes, of which each block takes its size, 16 bytes and what
+ * alignment asks for; strategy NULL, statistics off. A request that does not fit is NULL with ENOMEM. Freeing
  * another block than the last one panics. Only the last block grows, in place: growing another one
  * is NULL with EINVAL; any block shrinks.
  * Returns: the stack. Fails: NULL with EINVAL for a capacity of 0, ENOMEM. Owner: the caller, until
