@@ -54,19 +54,23 @@ void goo_memory_fill(void *dest, const void *pattern, size_t pattern_size, size_
     }
 }
 
-/* Whole words first, where they are equal; then the bytes of the word that is not. */
+enum { BYTES_KERNEL_MIN = 32 };
+
+/* A few whole words and the bytes of the one that differs; more than that is for the kernel. */
 size_t goo_memory_first_difference(const void *a, const void *b, size_t size) {
+    if (size >= BYTES_KERNEL_MIN) {
+        return gooi_kernels->first_difference(a, b, size);
+    }
     const uint8_t *left = a;
     const uint8_t *right = b;
     size_t i = 0;
-    while (size - i >= sizeof(uint64_t)) {
+    for (; size - i >= sizeof(uint64_t); i += sizeof(uint64_t)) {
         uint64_t x, y;
         memcpy(&x, left + i, sizeof x);
         memcpy(&y, right + i, sizeof y);
         if (x != y) {
             break;
         }
-        i += sizeof x;
     }
     while (i < size && left[i] == right[i]) {
         i++;

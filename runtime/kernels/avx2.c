@@ -280,6 +280,43 @@ static bool avx2_is_zero(const void *bytes, size_t size) {
     return _mm256_testz_si256(all, all);
 }
 
+/* Bytes of 0xff where both are the same. */
+static inline __m256i avx2_same(const uint8_t *left, const uint8_t *right) {
+    return _mm256_cmpeq_epi8(avx2_load(left), avx2_load(right));
+}
+
+/* Four vectors at a time while they are equal; then one; the last one overlaps what was seen. */
+static size_t avx2_first_difference(const void *a, const void *b, size_t size) {
+    const uint8_t *left = a;
+    const uint8_t *right = b;
+    size_t i = 0;
+    for (; i + 128 <= size; i += 128) {
+        __m256i same = _mm256_and_si256(
+            _mm256_and_si256(avx2_same(left + i, right + i),
+                             avx2_same(left + i + 32, right + i + 32)),
+            _mm256_and_si256(avx2_same(left + i + 64, right + i + 64),
+                             avx2_same(left + i + 96, right + i + 96)));
+        if (_mm256_movemask_epi8(same) != -1) {
+            break;
+        }
+    }
+    for (; i + 32 <= size; i += 32) {
+        unsigned same = (unsigned)_mm256_movemask_epi8(avx2_same(left + i, right + i));
+        if (same != UINT32_MAX) {
+            return i + (size_t)__builtin_ctz(~same);
+        }
+    }
+    if (i != 0 && i < size) {
+        size_t last = size - 32;
+        unsigned same = (unsigned)_mm256_movemask_epi8(avx2_same(left + last, right + last));
+        return same != UINT32_MAX ? last + (size_t)__builtin_ctz(~same) : size;
+    }
+    while (i < size && left[i] == right[i]) {
+        i++;
+    }
+    return i;
+}
+
 void gooi_kernels_avx2(GooiKernels *table) {
     table->sweep = avx2_sweep;
     table->occupancy = avx2_occupancy;
@@ -288,4 +325,5 @@ void gooi_kernels_avx2(GooiKernels *table) {
     table->find_last = avx2_find_last;
     table->filter_references = avx2_filter_references;
     table->is_zero = avx2_is_zero;
+    table->first_difference = avx2_first_difference;
 }

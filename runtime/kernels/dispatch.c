@@ -33,6 +33,7 @@ const GooiKernels gooi_kernels_scalar_table = {
     .find_last = gooi_scalar_find_last,
     .filter_references = gooi_scalar_filter_references,
     .is_zero = gooi_scalar_is_zero,
+    .first_difference = gooi_scalar_first_difference,
     .level = GOO_SIMD_SCALAR,
 };
 

@@ -66,6 +66,9 @@ typedef struct GooiKernels {
     /* Whether all bytes are 0. Any alignment; size 0 is true. */
     bool (*is_zero)(const void *bytes, size_t size);
 
+    /* Index of the first byte in which two ranges differ, or `size`. Any alignments. */
+    size_t (*first_difference)(const void *a, const void *b, size_t size);
+
     GooSimdLevel level; /* the highest one that was overlaid */
 } GooiKernels;
 
@@ -102,6 +105,7 @@ size_t gooi_scalar_find_last(const uint8_t *bytes, size_t count, uint8_t mask);
 size_t gooi_scalar_filter_references(const uint64_t *words, size_t count,
                                      const GooiReferenceFilter *filter, uint64_t *out);
 bool gooi_scalar_is_zero(const void *bytes, size_t size);
+size_t gooi_scalar_first_difference(const void *a, const void *b, size_t size);
 
 /* Byte k of entry b is the index of the k-th set bit of b (kernels/positions.c). */
 extern const uint64_t gooi_bit_positions[256];

@@ -113,3 +113,13 @@ bool gooi_scalar_is_zero(const void *bytes, size_t size) {
     }
     return true;
 }
+
+size_t gooi_scalar_first_difference(const void *a, const void *b, size_t size) {
+    const uint8_t *left = a;
+    const uint8_t *right = b;
+    size_t i = 0;
+    while (i < size && left[i] == right[i]) {
+        i++;
+    }
+    return i;
+}

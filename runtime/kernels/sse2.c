@@ -237,6 +237,27 @@ static bool sse2_is_zero(const void *bytes, size_t size) {
     return sse2_all_zero(all);
 }
 
+/* Bit i: byte i is the same in both. */
+static inline unsigned sse2_same(const uint8_t *left, const uint8_t *right) {
+    return (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(sse2_load(left), sse2_load(right)));
+}
+
+static size_t sse2_first_difference(const void *a, const void *b, size_t size) {
+    const uint8_t *left = a;
+    const uint8_t *right = b;
+    size_t i = 0;
+    for (; i + 16 <= size; i += 16) {
+        unsigned same = sse2_same(left + i, right + i);
+        if (same != 0xffff) {
+            return i + (size_t)__builtin_ctz(~same);
+        }
+    }
+    while (i < size && left[i] == right[i]) {
+        i++;
+    }
+    return i;
+}
+
 void gooi_kernels_sse2(GooiKernels *table) {
     table->sweep = sse2_sweep;
     table->occupancy = sse2_occupancy;
@@ -244,4 +265,5 @@ void gooi_kernels_sse2(GooiKernels *table) {
     table->count_nonzero = sse2_count_nonzero;
     table->find_last = sse2_find_last;
     table->is_zero = sse2_is_zero;
+    table->first_difference = sse2_first_difference;
 }

@@ -202,6 +202,25 @@ static bool word64_is_zero(const void *bytes, size_t size) {
     return true;
 }
 
+/* Whole words while they are equal, then the bytes of the word that is not. */
+static size_t word64_first_difference(const void *a, const void *b, size_t size) {
+    const uint8_t *left = a;
+    const uint8_t *right = b;
+    size_t i = 0;
+    for (; size - i >= sizeof(uint64_t); i += sizeof(uint64_t)) {
+        uint64_t x, y;
+        memcpy(&x, left + i, sizeof x);
+        memcpy(&y, right + i, sizeof y);
+        if (x != y) {
+            break;
+        }
+    }
+    while (i < size && left[i] == right[i]) {
+        i++;
+    }
+    return i;
+}
+
 void gooi_kernels_word64(GooiKernels *table) {
     table->sweep = word64_sweep;
     table->occupancy = word64_occupancy;
@@ -210,4 +229,5 @@ void gooi_kernels_word64(GooiKernels *table) {
     table->find_last = word64_find_last;
     table->filter_references = word64_filter_references;
     table->is_zero = word64_is_zero;
+    table->first_difference = word64_first_difference;
 }

@@ -27,6 +27,41 @@ static void compare_bytes(const uint8_t *bytes, size_t size, uint8_t mask) {
     }
 }
 
+static void compare_difference(const uint8_t *a, const uint8_t *b, size_t size, size_t expected) {
+    CHECK_EQ(gooi_scalar_first_difference(a, b, size), expected);
+    for (int level = GOO_SIMD_WORD64; level <= GOO_SIMD_WASM128; level++) {
+        const GooiKernels *k = test_level(level);
+        if (k != NULL) {
+            CHECK_MSG(k->first_difference(a, b, size) == expected, "%s, %zu bytes, at %zu",
+                      test_level_name(level), size, expected);
+        }
+    }
+}
+
+/* Every size between guard pages; the first of two differences at each place. */
+GOO_TEST(kernels, differences_are_found_as_by_scalar) {
+    Guarded g = guarded_create(BYTES_MAX), h = guarded_create(BYTES_MAX);
+    uint64_t seed = 23;
+    for (size_t size = 0; size <= BYTES_MAX; size += size < 300 ? 1 : 37) {
+        for (int high = 0; high < 4; high++) {
+            uint8_t *a = guarded_place(&g, size, (high & 1) != 0);
+            uint8_t *b = guarded_place(&h, size, (high & 2) != 0);
+            for (size_t i = 0; i < size; i++) {
+                a[i] = b[i] = (uint8_t)test_random(&seed);
+            }
+            compare_difference(a, b, size, size);
+            for (size_t i = 0; i < size; i += 1 + size / 70) {
+                b[i] ^= (uint8_t)(1u << test_random(&seed) % 8);
+                b[size - 1] ^= 0x55;
+                compare_difference(a, b, size, a[i] != b[i] ? i : size);
+                memcpy(b, a, size);
+            }
+        }
+    }
+    guarded_destroy(&g);
+    guarded_destroy(&h);
+}
+
 /* Every size, ending at a guard page (so that the start takes every alignment) and starting at one:
  * all zero, one byte set at each place, random. The pages around the bytes are not zero. */
 GOO_TEST(kernels, bytes_are_searched_as_by_scalar) {
