@@ -459,7 +459,11 @@ void *goo_memory_alloc_with(GooAllocator *a, size_t size) {
 }
 
 void *goo_memory_alloc_at(GooAllocator *a, size_t size, const char *file, int line) {
-    return memory_alloc_at(a, size, GOO_ALLOC_DEFAULT, __func__, file, line);
+    GooiSite outer = gooi_site;
+    gooi_site = (GooiSite){file, line}; /* for mechanisms that note it */
+    void *p = memory_alloc_at(a, size, GOO_ALLOC_DEFAULT, __func__, file, line);
+    gooi_site = outer;
+    return p;
 }
 
 void *goo_memory_alloc_zeroed_with(GooAllocator *a, size_t size) {

@@ -15,6 +15,7 @@
 
 #include "goo/allocators/arena.h"
 #include "goo/allocators/buffer_pool.h"
+#include "goo/allocators/debug.h"
 #include "goo/allocators/failing.h"
 #include "goo/allocators/fallback.h"
 #include "goo/allocators/fixed.h"

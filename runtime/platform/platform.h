@@ -65,6 +65,22 @@ void gooi_platform_yield(void);
 /* The calling thread's stack: [*out_low, *out_high). False where unknown. Stacks grow down. */
 bool gooi_platform_stack_bounds(const void **out_low, const void **out_high);
 
+/* One function on the stack: where it goes on, and its stack pointer at that time. */
+typedef struct GooiPlatformFrame {
+    uintptr_t return_address, stack_pointer;
+} GooiPlatformFrame;
+
+/* The calling thread's frames by the unwinder's tables, innermost first, this call's own included;
+ * at most `capacity`. Slow: microseconds. */
+size_t gooi_platform_backtrace(GooiPlatformFrame *frames, size_t capacity);
+
+/* A return address in words, as far as they are known: "function+0x12 (module+0x1234)", cut off at
+ * `size`. False: nothing is known. */
+bool gooi_platform_symbol(const void *return_address, char *out, size_t size);
+
+/* Enters the debugger; without one the process ends. */
+void gooi_platform_break(void);
+
 /* Spills the callee-saved registers to the stack and calls fn(stack pointer, arg): every word that
  * any register or frame of the caller holds lies between that pointer and the stack's high end. */
 void gooi_platform_with_spilled_registers(void (*fn)(const void *stack_pointer, void *arg),

@@ -16,16 +16,20 @@
 #include "runtime/bits.h"
 #include "runtime/check.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/uio.h>
 #include <time.h>
+#include <unwind.h>
 #include <unistd.h>
 
 /* Linux 5.14; older headers lack the name and older kernels answer EINVAL. */
@@ -201,6 +205,51 @@ static void posix_run_thread_exit(void *value) {
 
 static void posix_create_exit_key(void) {
     posix_exit_key_valid = pthread_key_create(&posix_exit_key, posix_run_thread_exit) == 0;
+}
+
+/* --- stacks in words --- */
+
+typedef struct PosixBacktrace {
+    GooiPlatformFrame *frames;
+    size_t count, capacity;
+} PosixBacktrace;
+
+static _Unwind_Reason_Code posix_backtrace_step(struct _Unwind_Context *context, void *arg) {
+    PosixBacktrace *b = arg;
+    uintptr_t address = _Unwind_GetIP(context);
+    if (b->count == b->capacity || address == 0) {
+        return _URC_END_OF_STACK;
+    }
+    b->frames[b->count++] = (GooiPlatformFrame){address, _Unwind_GetCFA(context)};
+    return _URC_NO_REASON;
+}
+
+size_t gooi_platform_backtrace(GooiPlatformFrame *frames, size_t capacity) {
+    PosixBacktrace b = {frames, 0, capacity};
+    _Unwind_Backtrace(posix_backtrace_step, &b);
+    return b.count;
+}
+
+bool gooi_platform_symbol(const void *return_address, char *out, size_t size) {
+    Dl_info info;
+    uintptr_t address = (uintptr_t)return_address;
+    if (dladdr((const void *)(address - 1), &info) == 0 || info.dli_fname == NULL) {
+        return false;
+    }
+    const char *slash = strrchr(info.dli_fname, '/');
+    const char *module = slash != NULL ? slash + 1 : info.dli_fname;
+    size_t in_module = address - (uintptr_t)info.dli_fbase;
+    if (info.dli_sname != NULL) {
+        snprintf(out, size, "%s+0x%zx (%s+0x%zx)", info.dli_sname,
+                 address - (uintptr_t)info.dli_saddr, module, in_module);
+    } else {
+        snprintf(out, size, "(%s+0x%zx)", module, in_module);
+    }
+    return true;
+}
+
+void gooi_platform_break(void) {
+    raise(SIGTRAP);
 }
 
 void gooi_platform_yield(void) {
