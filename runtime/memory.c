@@ -66,12 +66,20 @@ static void memory_limit_release(size_t bytes) {
     atomic_fetch_sub_explicit(&gooi_limit_used, bytes, memory_order_relaxed);
 }
 
-/* Bytes from before the limit was set may have been released since: the sum has a sign. */
-static bool memory_limit_reserve(size_t bytes) {
+/* How much may still be given. Bytes from before the limit was set may have been freed since: what
+ * is used has a sign. */
+static size_t memory_limit_room(size_t used) {
     size_t max = atomic_load_explicit(&gooi_limit_max, memory_order_relaxed);
-    size_t used =
-        bytes + atomic_fetch_add_explicit(&gooi_limit_used, bytes, memory_order_relaxed);
-    if ((ptrdiff_t)used > 0 && used > max) {
+    if ((ptrdiff_t)used > 0) {
+        return used < max ? max - used : 0;
+    }
+    size_t room = max - used;
+    return room >= max ? room : SIZE_MAX;
+}
+
+static bool memory_limit_reserve(size_t bytes) {
+    size_t used = atomic_fetch_add_explicit(&gooi_limit_used, bytes, memory_order_relaxed);
+    if (bytes > memory_limit_room(used)) {
         memory_limit_release(bytes);
         return false;
     }

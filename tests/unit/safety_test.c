@@ -193,6 +193,26 @@ GOO_TEST(safety, the_limit_holds_for_all_allocators) {
     goo_allocator_destroy(page);
 }
 
+GOO_TEST(safety, the_limit_is_not_passed_by_sums_that_wrap) {
+    void *before = goo_memory_alloc(5000);
+    GooMemoryConfig config = {.limit_bytes = 10000};
+    CHECK_EQ(goo_memory_init_with(&config), GOO_OK);
+    Mock mock;
+    GooAllocator *own = mock_init(&mock);
+    void *p = goo_memory_alloc_with(own, 4000);
+    CHECK_PTR_EQ(goo_memory_alloc_with(own, (size_t)PTRDIFF_MAX - 100), NULL);
+    CHECK_EQ(mock.allocs, 1); /* the allocator was not even asked */
+    goo_memory_free_with(own, p, 4000);
+    goo_memory_free(before, 5000); /* makes room */
+    CHECK_PTR_EQ(goo_memory_alloc_with(own, (size_t)PTRDIFF_MAX - 100), NULL);
+    CHECK_PTR_EQ(goo_memory_alloc_with(own, 15001), NULL);
+    CHECK_EQ(mock.allocs, 1);
+    p = goo_memory_alloc_with(own, 15000);
+    CHECK(p != NULL);
+    goo_memory_free_with(own, p, 15000);
+    goo_memory_cleanup();
+}
+
 GOO_TEST(safety, tracking_is_on_until_cleanup) {
     GooMemoryConfig config = {.enable_tracking = true};
     CHECK_EQ(goo_memory_init_with(&config), GOO_OK);
