@@ -30,9 +30,9 @@ typedef struct GooFixedBuffer {
 /* Makes an allocator over `size` bytes; strategy NULL, statistics off. A request that does not fit
  * is NULL with ENOMEM.
  * Returns: &state->allocator. Fails: NULL with EINVAL for a NULL state, or a NULL buffer with a
- * size above 0. Owner: state and buffer stay the caller's, in place until the last use; there is nothing
- * to free, and goo_allocator_destroy only ends the use. Threads: one at a time. Cost: constant for
- * everything; never allocates or enters the OS. */
+ * size above 0. Owner: state and buffer stay the caller's, in place until the last use; there is
+ * nothing to free, and goo_allocator_destroy only ends the use. Threads: one at a time. Cost:
+ * constant for everything; never allocates or enters the OS. */
 GOO_API GooAllocator *goo_fixed_allocator_init(GooFixedBuffer *state, void *buffer, size_t size);
 
 GOO_END_DECLS

@@ -18,12 +18,12 @@
 GOO_BEGIN_DECLS
 
 /* Makes a stack of `capacity` bytes, of which each block takes its size, 16 bytes and what
- * alignment asks for; strategy NULL, statistics off. A request that does not fit is NULL with ENOMEM. Freeing
- * another block than the last one panics. Only the last block grows, in place: growing another one
- * is NULL with EINVAL; any block shrinks.
- * Returns: the stack. Fails: NULL with EINVAL for a capacity of 0, ENOMEM. Owner: the caller, until
- * goo_allocator_destroy, which frees every block; the parent (NULL: this thread's allocator) must
- * outlive it. Threads: one at a time. Cost: one allocation for the stack and its memory; then
+ * alignment asks for; strategy NULL, statistics off. A request that does not fit is NULL with
+ * ENOMEM. Freeing another block than the last one panics. Only the last block grows, in place:
+ * growing another one is NULL with EINVAL; any block shrinks.
+ * Returns: the stack. Fails: NULL with EINVAL for a capacity of 0, ENOMEM. Owner: the caller,
+ * until goo_allocator_destroy, which frees every block; the parent (NULL: this thread's allocator)
+ * must outlive it. Threads: one at a time. Cost: one allocation for the stack and its memory; then
  * constant, and never in the parent. */
 GOO_API GooAllocator *goo_stack_allocator_create(GooAllocator *parent, size_t capacity);
 
