@@ -5,9 +5,10 @@
  *     base                 ptr = base + front                      from size, alignment and flags
  *
  * Where a parent's block begins and how large it is follows from the record, so nothing in the
- * block has to be believed. A free checks first and changes then; what it found is raised after the lock
- * is gone. A freed block is poisoned and goes to the end of the quarantine, and the oldest leave it
- * until it is small enough; a block with whole pages of its own is made inaccessible instead.
+ * block has to be believed. A free checks first and changes then; what it found is raised after
+ * the lock is gone. A freed block is poisoned and goes to the end of the quarantine, and the oldest
+ * leave it until it is small enough; a block with whole pages of its own is made inaccessible
+ * instead.
  *
  * Sampled, allocations that are not watched go straight to the parent, and the filter of the table
  * tells their frees apart without the lock.
@@ -54,7 +55,7 @@ typedef struct DebugLayout {
 /* False: the sum does not fit. */
 static bool debug_lay_out(const DebugAllocator *d, size_t size, size_t alignment, unsigned flags,
                           DebugLayout *out) {
-    size_t page = gooi_platform_page_size();
+    size_t page = d->page_size;
     if ((flags & DEBUG_WHOLE_PAGES) != 0 && alignment < page) {
         alignment = page;
     }
@@ -101,7 +102,14 @@ static void debug_fill_canary(uint8_t *to, size_t count, uint64_t word) {
 
 /* The index of the first byte that differs, or count. */
 static size_t debug_verify_canary(const uint8_t *from, size_t count, uint64_t word) {
-    for (size_t i = 0; i < count; i += sizeof word) {
+    size_t i = 0;
+    for (uint64_t seen; count - i >= sizeof seen; i += sizeof seen) {
+        memcpy(&seen, from + i, sizeof seen);
+        if (GOOI_UNLIKELY(seen != word)) {
+            break; /* found below */
+        }
+    }
+    for (; i < count; i += sizeof word) {
         size_t part = count - i < sizeof word ? count - i : sizeof word;
         if (GOOI_UNLIKELY(memcmp(from + i, &word, part) != 0)) {
             const uint8_t *expected = (const uint8_t *)&word;
@@ -119,6 +127,13 @@ static void debug_guard(const DebugAllocator *d, uint8_t *ptr, size_t size) {
     uint64_t word = debug_canary(d, ptr);
     debug_fill_canary(ptr - count, count, word);
     debug_fill_canary(ptr + size, count, word);
+}
+
+static inline bool debug_is_guarded(const DebugAllocator *d, const DebugRecord *r) {
+    size_t count = d->options.canary_bytes;
+    uint64_t word = debug_canary(d, r->ptr);
+    return debug_verify_canary(r->ptr + r->size, count, word) == count &&
+           debug_verify_canary(r->ptr - count, count, word) == count;
 }
 
 static DebugFault debug_check_canaries(const DebugAllocator *d, const DebugRecord *r) {
@@ -211,9 +226,10 @@ static DebugLeaving debug_leave(DebugAllocator *d, DebugFault *fault) {
     d->oldest = r->next;
     d->newest = d->oldest != NULL ? d->newest : NULL;
     d->quarantined_bytes -= r->size;
-    DebugFault damage = gooi_debug_damage(d, r);
-    if (GOOI_UNLIKELY(damage.kind != DEBUG_FAULT_NONE && fault->kind == DEBUG_FAULT_NONE)) {
-        *fault = damage;
+    bool whole = (r->flags & DEBUG_PROTECTED) != 0 ||
+                 (debug_is_poisoned(r->ptr, r->size) && debug_is_guarded(d, r));
+    if (GOOI_UNLIKELY(!whole && fault->kind == DEBUG_FAULT_NONE)) {
+        *fault = gooi_debug_damage(d, r);
     }
     debug_unprotect(d, r);
     DebugLayout layout = debug_layout(d, r);
@@ -226,23 +242,38 @@ static DebugLeaving debug_leave(DebugAllocator *d, DebugFault *fault) {
     return leaving;
 }
 
-/* Lets blocks go until at most `keep` bytes are held. Takes and leaves the lock by itself. */
-static void debug_shrink_quarantine(DebugAllocator *d, size_t keep, DebugFault *fault) {
-    enum { BATCH = 16 };
-    DebugLeaving leaving[BATCH];
+/* Blocks on their way out; more than that wait for the next free. */
+enum { DEBUG_BATCH = 16 };
+typedef struct DebugLeavers {
+    DebugLeaving blocks[DEBUG_BATCH];
     size_t count;
+} DebugLeavers;
+
+/* Lets blocks go until at most `keep` bytes are held. Under the lock. */
+static void debug_collect_leavers(DebugAllocator *d, size_t keep, DebugLeavers *out,
+                                  DebugFault *fault) {
+    out->count = 0;
+    while (d->oldest != NULL && d->quarantined_bytes > keep && out->count < DEBUG_BATCH) {
+        out->blocks[out->count++] = debug_leave(d, fault);
+    }
+}
+
+/* Without the lock. */
+static void debug_free_leavers(DebugAllocator *d, const DebugLeavers *leavers) {
+    for (size_t i = 0; i < leavers->count; i++) {
+        const DebugLeaving *block = &leavers->blocks[i];
+        goo_memory_free_options(d->parent, block->base, block->size, block->alignment);
+    }
+}
+
+static void debug_empty_quarantine(DebugAllocator *d, DebugFault *fault) {
+    DebugLeavers leavers;
     do {
-        count = 0;
         gooi_debug_lock(d);
-        while (count < BATCH && d->oldest != NULL && d->quarantined_bytes > keep) {
-            leaving[count++] = debug_leave(d, fault);
-        }
+        debug_collect_leavers(d, 0, &leavers, fault);
         gooi_debug_unlock(d);
-        for (size_t i = 0; i < count; i++) {
-            goo_memory_free_options(d->parent, leaving[i].base, leaving[i].size,
-                                    leaving[i].alignment);
-        }
-    } while (count == BATCH);
+        debug_free_leavers(d, &leavers);
+    } while (leavers.count == DEBUG_BATCH);
 }
 
 /* --- alloc --- */
@@ -352,28 +383,30 @@ static DebugRecord *debug_verify(DebugAllocator *d, void *ptr, DebugFault *fault
     DebugRecord *r = gooi_debug_table_find(&d->table, ptr);
     if (r == NULL) {
         fault->kind = d->options.sample_every > 1 ? DEBUG_FAULT_NONE : DEBUG_FOREIGN;
+        fault->record = (DebugRecord){0};
         return NULL;
     }
     if (r->state == DEBUG_GONE && d->options.sample_every > 1) {
         gooi_debug_table_remove(&d->table, r); /* the address is an unwatched block's by now */
         return NULL;
     }
-    fault->record = *r;
     if (r->state != DEBUG_LIVE) {
         fault->kind = DEBUG_DOUBLE_FREE;
     } else if (r->size != fault->size) {
         fault->kind = DEBUG_WRONG_SIZE;
     } else if (r->alignment_log2 != debug_log2(fault->alignment)) {
         fault->kind = DEBUG_WRONG_ALIGNMENT;
-    } else if ((r->flags & DEBUG_REPORTED) == 0) {
+    } else if (GOOI_UNLIKELY((r->flags & DEBUG_REPORTED) == 0 && !debug_is_guarded(d, r))) {
         DebugFault damage = debug_check_canaries(d, r);
-        if (GOOI_UNLIKELY(damage.kind != DEBUG_FAULT_NONE)) {
-            fault->kind = damage.kind;
-            fault->offset = damage.offset;
-            r->flags |= DEBUG_REPORTED;
-        }
+        fault->kind = damage.kind;
+        fault->offset = damage.offset;
+        r->flags |= DEBUG_REPORTED;
     }
-    return fault->kind == DEBUG_FAULT_NONE ? r : NULL;
+    if (GOOI_LIKELY(fault->kind == DEBUG_FAULT_NONE)) {
+        return r;
+    }
+    fault->record = *r;
+    return NULL;
 }
 
 /* Raises a fault of this call, or one that was found in another block on the way. */
@@ -388,23 +421,29 @@ static void debug_raise_if(DebugAllocator *d, DebugFault *fault, const char *cal
 
 static void debug_free_watched(DebugAllocator *d, void *ptr, size_t size, size_t alignment,
                                const char *call, const DebugHere *here, GooiSite site) {
-    DebugFault fault = {.ptr = ptr, .size = size, .alignment = alignment};
+    DebugFault fault;
+    fault.kind = DEBUG_FAULT_NONE;
+    fault.ptr = ptr;
+    fault.size = size;
+    fault.alignment = alignment;
+    DebugLeavers leavers;
+    leavers.count = 0;
     gooi_debug_lock(d);
     DebugRecord *r = debug_verify(d, ptr, &fault);
-    if (r != NULL) {
+    if (GOOI_LIKELY(r != NULL)) {
         r->free_site = site;
         r->free_stack = gooi_debug_stack_intern(&d->stacks, here);
         d->live_count--;
         debug_hold(d, r);
+        if (!d->options.never_unmap) {
+            debug_collect_leavers(d, d->options.quarantine_bytes, &leavers, &fault);
+        }
     }
-    bool full = r != NULL && d->quarantined_bytes > d->options.quarantine_bytes;
     gooi_debug_unlock(d);
+    debug_free_leavers(d, &leavers);
     debug_raise_if(d, &fault, call, site, here);
     if (r == NULL) {
         goo_memory_free_options(d->parent, ptr, size, alignment);
-    } else if (full && !d->options.never_unmap) {
-        debug_shrink_quarantine(d, d->options.quarantine_bytes, &fault);
-        debug_raise_if(d, &fault, call, site, here);
     }
 }
 
@@ -458,7 +497,7 @@ static void debug_take_all(DebugAllocator *d, const DebugHere *here, GooiSite si
                            DebugFault *fault) {
     const DebugStack *stack = gooi_debug_stack_intern(&d->stacks, here);
     for (size_t i = 0; i < d->table.capacity;) {
-        DebugRecord *r = d->table.slots[i];
+        DebugRecord *r = d->table.slots[i].record;
         if (r == NULL || r->state != DEBUG_LIVE || (r->flags & DEBUG_PERSISTS) != 0) {
             i++;
             continue;
@@ -482,7 +521,7 @@ static void debug_reset(GooAllocator *a) {
     DebugHere here;
     DEBUG_HERE(d, &here);
     DebugFault fault = {.kind = DEBUG_FAULT_NONE};
-    debug_shrink_quarantine(d, 0, &fault);
+    debug_empty_quarantine(d, &fault);
     gooi_debug_lock(d);
     debug_take_all(d, &here, site, &fault);
     gooi_debug_unlock(d);
@@ -511,7 +550,7 @@ static void debug_release(DebugAllocator *d) {
 /* Gives all blocks back, whatever their state. Nobody else uses the allocator. */
 static void debug_free_all(DebugAllocator *d) {
     for (size_t i = 0; i < d->table.capacity; i++) {
-        DebugRecord *r = d->table.slots[i];
+        DebugRecord *r = d->table.slots[i].record;
         if (r == NULL || r->state == DEBUG_GONE) {
             continue;
         }
@@ -572,6 +611,7 @@ GooAllocator *goo_debug_allocator_create(GooAllocator *parent, const GooDebugOpt
     d->parent = parent;
     d->options = chosen;
     d->secret = gooi_platform_random();
+    d->page_size = gooi_platform_page_size();
     strncpy(d->name, chosen.name != NULL ? chosen.name : "debug", sizeof d->name - 1);
     atomic_flag_clear(&d->lock);
     d->head = (GooiExtendedAllocator){

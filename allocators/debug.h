@@ -62,9 +62,15 @@ typedef struct DebugFilter {
     _Atomic uint8_t counts[];
 } DebugFilter;
 
+/* The address again, so that a lookup touches one record at most. */
+typedef struct DebugSlot {
+    void *ptr;
+    DebugRecord *record; /* NULL: empty */
+} DebugSlot;
+
 typedef struct DebugTable {
-    DebugRecord **slots; /* open addressing */
-    unsigned shift;      /* of the hash, to an index */
+    DebugSlot *slots; /* open addressing */
+    unsigned shift;   /* of the hash, to an index */
     size_t capacity, count;
     DebugRecord *unused;
     void *chunks; /* of records, linked by their first word */
@@ -85,6 +91,7 @@ typedef struct DebugAllocator {
     GooDebugOptions options; /* with the defaults filled in */
     char name[DEBUG_NAME_SIZE];
     uint64_t secret; /* of canaries */
+    size_t page_size;
     _Atomic uint32_t sample_count;
     atomic_flag lock; /* guards what follows */
     size_t live_count;

@@ -1,8 +1,8 @@
 /* What the debug allocator says: one line for the panic handler, all the rest for a file.
  *
  * A line names the call, the pointer, the sizes and the site of the allocation; a file also gets
- * the stacks, symbolised here and not before. Leaks are copied under the lock and told without it, so
- * that a callback may allocate, free, or report again (DEBUG-3).
+ * the stacks, symbolised here and not before. Leaks are copied under the lock and told without it,
+ * so that a callback may allocate, free, or report again (DEBUG-3).
  *
  * Threads: any, without the lock.
  */
@@ -167,7 +167,7 @@ static bool report_copy(DebugAllocator *d, bool (*wanted)(DebugAllocator *, cons
     size_t size = (most + 1) * sizeof(DebugRecord);
     out->records = gooi_system_alloc(NULL, size, GOO_DEFAULT_ALIGNMENT, GOO_ALLOC_DEFAULT);
     for (size_t i = 0; out->records != NULL && i < d->table.capacity; i++) {
-        const DebugRecord *record = d->table.slots[i];
+        const DebugRecord *record = d->table.slots[i].record;
         if (record != NULL && wanted(d, record)) {
             out->records[out->count++] = *record;
             out->bytes += record->size;

@@ -10,8 +10,8 @@
  *
  * Where a step meets an address that was never seen, the unwinder is asked again and what it says
  * is learnt. A function whose frame has no fixed size (alloca) shows two strides for one address;
- * it is marked, and stacks through it are left to the unwinder. So is everything on a machine that does
- * not keep return addresses there: the check for that is made on the way.
+ * it is marked, and stacks through it are left to the unwinder. So is everything on a machine that
+ * does not keep return addresses there: the check for that is made on the way.
  *
  *   STACK-1  a word of `strides` is 0, or an address above 16 bits of stride in 8-byte words; words
  *            only ever go from 0 to a value, or to `varies`

@@ -58,7 +58,7 @@ static void filter_count(DebugFilter *f, const void *ptr, int step) {
 }
 
 /* Release: pairs with the acquire in gooi_debug_table_may_have. */
-static bool filter_replace(DebugTable *t, DebugRecord **slots, size_t capacity) {
+static bool filter_replace(DebugTable *t, const DebugSlot *slots, size_t capacity) {
     size_t size = capacity * TABLE_FILTER_PER_SLOT;
     DebugFilter *f = table_zeroed(sizeof *f + size);
     if (f == NULL) {
@@ -68,8 +68,8 @@ static bool filter_replace(DebugTable *t, DebugRecord **slots, size_t capacity) 
     f->shift = table_shift(size);
     f->size = size;
     for (size_t i = 0; i < capacity; i++) {
-        if (slots[i] != NULL) {
-            filter_count(f, slots[i]->ptr, 1);
+        if (slots[i].record != NULL) {
+            filter_count(f, slots[i].ptr, 1);
         }
     }
     atomic_store_explicit(&t->filter, f, memory_order_release);
@@ -87,21 +87,21 @@ bool gooi_debug_table_may_have(const DebugTable *t, const void *ptr) {
 /* The slot of an address, or the empty one where it would be. */
 static size_t table_probe(const DebugTable *t, const void *ptr) {
     size_t i = table_hash(ptr) >> t->shift;
-    while (t->slots[i] != NULL && t->slots[i]->ptr != ptr) {
+    while (t->slots[i].record != NULL && t->slots[i].ptr != ptr) {
         i = (i + 1) & (t->capacity - 1);
     }
     return i;
 }
 
 DebugRecord *gooi_debug_table_find(const DebugTable *t, const void *ptr) {
-    return t->slots[table_probe(t, ptr)];
+    return t->slots[table_probe(t, ptr)].record;
 }
 
 static bool table_grow(DebugTable *t) {
     size_t capacity = 2 * t->capacity;
-    DebugRecord **old = t->slots;
+    DebugSlot *old = t->slots;
     size_t old_capacity = t->capacity;
-    DebugRecord **slots = table_zeroed(capacity * sizeof *slots);
+    DebugSlot *slots = table_zeroed(capacity * sizeof *slots);
     if (slots == NULL) {
         return false;
     }
@@ -109,8 +109,8 @@ static bool table_grow(DebugTable *t) {
     t->capacity = capacity;
     t->shift = table_shift(capacity);
     for (size_t i = 0; i < old_capacity; i++) {
-        if (old[i] != NULL) {
-            slots[table_probe(t, old[i]->ptr)] = old[i];
+        if (old[i].record != NULL) {
+            slots[table_probe(t, old[i].ptr)] = old[i];
         }
     }
     table_release(old);
@@ -147,9 +147,9 @@ DebugRecord *gooi_debug_table_add(DebugTable *t, void *ptr) {
         return NULL;
     }
     size_t i = table_probe(t, ptr);
-    GOO_ASSERT(t->slots[i] == NULL, "debug allocator: %p has two records (DEBUG-1)", ptr);
+    GOO_ASSERT(t->slots[i].record == NULL, "debug allocator: %p has two records (DEBUG-1)", ptr);
     *record = (DebugRecord){.ptr = ptr};
-    t->slots[i] = record;
+    t->slots[i] = (DebugSlot){ptr, record};
     t->count++;
     DebugFilter *f = atomic_load_explicit(&t->filter, memory_order_relaxed);
     if (f != NULL) {
@@ -165,14 +165,14 @@ void gooi_debug_table_remove(DebugTable *t, DebugRecord *record) {
     if (f != NULL) {
         filter_count(f, record->ptr, -1);
     }
-    for (size_t i = (hole + 1) & mask; t->slots[i] != NULL; i = (i + 1) & mask) {
-        size_t home = table_hash(t->slots[i]->ptr) >> t->shift;
+    for (size_t i = (hole + 1) & mask; t->slots[i].record != NULL; i = (i + 1) & mask) {
+        size_t home = table_hash(t->slots[i].ptr) >> t->shift;
         if (((i - home) & mask) >= ((i - hole) & mask)) {
             t->slots[hole] = t->slots[i];
             hole = i;
         }
     }
-    t->slots[hole] = NULL;
+    t->slots[hole] = (DebugSlot){NULL, NULL};
     t->count--;
     record->next = t->unused;
     t->unused = record;
