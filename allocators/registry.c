@@ -297,6 +297,16 @@ static GooAllocator *registry_failing(const RegistryArguments *arguments) {
     return goo_failing_allocator_create(arguments->parents[0], arguments->values[0]);
 }
 
+static GooAllocator *registry_debug(const RegistryArguments *arguments) {
+    size_t sample = arguments->values[2];
+    GooDebugOptions options = {.stack_depth = arguments->values[0],
+                               .quarantine_bytes = arguments->values[1],
+                               .sample_every = sample < UINT32_MAX ? (uint32_t)sample : UINT32_MAX,
+                               .never_unmap = arguments->values[3] != 0,
+                               .retain_metadata = arguments->values[4] != 0};
+    return goo_debug_allocator_create(arguments->parents[0], &options);
+}
+
 static const RegistryBuiltin registry_builtins[] = {
     {"system", registry_system, {NULL}, {{NULL, false, false}}},
     {"page", registry_page, {NULL}, {{NULL, false, false}}},
@@ -318,6 +328,14 @@ static const RegistryBuiltin registry_builtins[] = {
     {"fallback", registry_fallback, {"first", "second"}, {{NULL, false, false}}},
     {"tracking", registry_tracking, {"parent"}, {{NULL, false, false}}},
     {"limit", registry_limit, {"parent"}, {{"max", false, true}}},
+    {"debug",
+     registry_debug,
+     {"parent"},
+     {{"stack", false, false},
+      {"quarantine", false, false},
+      {"sample", false, false},
+      {"keep", true, false},
+      {"history", true, false}}},
     {"failing", registry_failing, {"parent"}, {{"at", false, false}}},
 };
 

@@ -30,6 +30,7 @@ GOO_TEST(registry, built_in_allocators) {
     use_and_destroy("failing:at=0", "failing");
     use_and_destroy("region:block=8k,large=yes", "region");
     use_and_destroy("scoped:parent=system", "scoped");
+    use_and_destroy("debug:stack=8,quarantine=4k,sample=1,history=yes", "debug");
     use_and_destroy("stack:size=4k", "stack");
     use_and_destroy("fallback:first=(arena:max=64k,block=4k),second=system", "fallback");
 }

@@ -178,6 +178,7 @@ GOO_API GooStatus goo_allocator_register(const char *name, GooAllocatorFactory f
  *     system   page   scoped:parent   tracking:parent   fallback:first,second
  *     arena:block,max,keep,parent     region:block,large,parent     stack:size,parent
  *     pool:size,align,block,max,shared,parent      limit:max,parent      failing:at,parent
+ *     debug:stack,quarantine,sample,keep,history,parent      (keep: never_unmap)
  *
  *     goo_allocator_open("limit:max=16m,parent=system")
  *     goo_allocator_open("pool:size=48,parent=(arena:block=64k,parent=page)")
