@@ -27,7 +27,8 @@ typedef struct TableChunk {
 } TableChunk;
 
 static inline uint64_t table_hash(const void *ptr) {
-    return ((uint64_t)(uintptr_t)ptr >> 4) * UINT64_C(0x9e3779b97f4a7c15);
+    uint64_t x = ((uint64_t)(uintptr_t)ptr >> 4) * UINT64_C(0x9e3779b97f4a7c15);
+    return (x ^ x >> 32) * UINT64_C(0xd6e8feb86659fd93); /* strides leave runs after one step */
 }
 
 static inline unsigned table_shift(size_t capacity) {
