@@ -1,6 +1,7 @@
-/* Tracking, limit and failing under the conformance suite: over the suite's parent, over malloc,
- * over an arena, and over each other. They promise what their parents do. */
+/* Tracking, limit, failing and debug under the conformance suite: over the suite's parent, over
+ * malloc, over an arena, and over each other. They promise what their parents do. */
 #include "goo/allocators/arena.h"
+#include "goo/allocators/debug.h"
 #include "goo/allocators/failing.h"
 #include "goo/allocators/limit.h"
 #include "goo/allocators/system.h"
@@ -93,6 +94,25 @@ static const Conformance all_over_malloc = {
     GOO_CONFORMANCE_CASE_(suite, parent_fails_at_every_step, &suite)                               \
     GOO_CONFORMANCE_CASE_(suite, threads, &suite)
 
+static GooAllocator *make_debug(GooAllocator *parent) {
+    return goo_debug_allocator_create(parent, NULL);
+}
+
+static GooAllocator *make_debug_over_malloc(GooAllocator *parent) {
+    (void)parent;
+    return goo_debug_allocator_create(NULL, NULL);
+}
+
+static const Conformance debug = {
+    .make = make_debug, .name = "debug", .has_parent = true, .holds_blocks = true};
+static const Conformance debug_over_malloc = {.make = make_debug_over_malloc,
+                                              .name = "debug",
+                                              .holds_blocks = true,
+                                              .capabilities =
+                                                  GOO_ALLOCATOR_FREES | GOO_ALLOCATOR_THREAD_SAFE};
+
+BLOCK_CASES(debug)
+BLOCK_CASES(debug_over_malloc)
 BLOCK_CASES(tracking)
 BLOCK_CASES(limit)
 BLOCK_CASES(failing)
