@@ -23,6 +23,7 @@
 
 #include "allocators/impl.h"
 #include "goo/allocators/arena_inline.h"
+#include "runtime/callbacks.h"
 #include "runtime/platform/platform.h"
 
 #include <errno.h>
@@ -225,6 +226,7 @@ static void arena_clear(Arena *arena, GooArenaResetMode mode) {
 void goo_arena_reset(GooAllocator *a, GooArenaResetMode mode) {
     GOO_REQUIRE((unsigned)mode <= GOO_ARENA_FREE_ALL, "goo_arena_reset: %d is no mode", (int)mode);
     arena_clear(arena_of(a, __func__), mode);
+    gooi_callbacks_notify(GOO_EVENT_RESET, a, 0, 0); /* as goo_allocator_reset does */
 }
 
 static void arena_reset(GooAllocator *a) {

@@ -2,6 +2,7 @@
 #include "goo/allocators/arena.h"
 #include "goo/allocators/arena_inline.h"
 #include "goo/allocators/page.h"
+#include "goo/runtime/callbacks.h"
 #include "goo/runtime/memory.h"
 #include "goo/runtime/stats.h"
 #include "tests/conformance/parent.h"
@@ -352,6 +353,24 @@ GOO_TEST(arena, over_pages_zeroed_blocks_read_zero_again_and_again) {
     }
     goo_allocator_destroy(a);
     goo_allocator_destroy(pages);
+}
+
+static void count_resets(const GooMemoryEvent *event, void *user) {
+    *(unsigned *)user += event->kind == GOO_EVENT_RESET;
+}
+
+GOO_TEST(arena, observers_hear_of_either_reset_once) {
+    Parent parent;
+    GooAllocator *a = make(&parent, false);
+    unsigned resets = 0;
+    int id = goo_callback_add_observer(count_resets, &resets, 1u << GOO_EVENT_RESET);
+    CHECK(id > 0);
+    goo_arena_reset(a, GOO_ARENA_RETAIN_ALL);
+    CHECK_EQ(resets, 1);
+    CHECK(goo_allocator_reset(a));
+    CHECK_EQ(resets, 2);
+    CHECK_EQ(goo_callback_remove(id), GOO_OK);
+    finish(a, &parent);
 }
 
 GOO_TEST(arena, the_null_parent_is_this_threads_allocator) {
