@@ -21,8 +21,9 @@ static void collect_prepare(GooGcHeap *heap) {
         heap->mutator.collect_requested = false;
     }
     gooi_sweep_finish(heap);
-    heap->colour = heap->colour == GOOI_COLOUR_LAST_MARK ? GOOI_COLOUR_FIRST_MARK
-                                                         : (uint8_t)(heap->colour + GOOI_COLOUR_STEP);
+    heap->colour = (uint8_t)(heap->colour == GOOI_COLOUR_LAST_MARK
+                                 ? GOOI_COLOUR_FIRST_MARK
+                                 : heap->colour + GOOI_COLOUR_STEP);
 }
 
 static void collect_mark(GooGcHeap *heap) {

@@ -54,7 +54,7 @@ def read_tap(outcome, text, status):
             planned = int(plan.group(1))
         elif result:
             failing = False
-            if re.search(r"# SKIP", line, re.I):
+            if re.search(r"# SKIP", line, re.I) and not result.group(1):
                 outcome.skipped += 1
             elif result.group(1):
                 failing = True
@@ -67,8 +67,8 @@ def read_tap(outcome, text, status):
     tail = ["    " + line for line in text.splitlines()[-DETAIL_LINES:]]
     if planned is None or seen == 0:
         outcome.fail(f"no result, exit status {status}", *tail)
-    elif seen < planned:
-        outcome.fail(f"ended after {seen} of {planned} results, exit status {status}", *tail)
+    elif seen != planned:
+        outcome.fail(f"{seen} results where {planned} were planned, exit status {status}", *tail)
     elif status != 0 and outcome.failed == 0:
         outcome.fail(f"exit status {status} although every result was good", *tail)
 
@@ -80,8 +80,8 @@ def run_test(label, build, test, options):
     if options.valgrind:
         command = VALGRIND + command
         environment["GOO_TEST_VALGRIND"] = "1"
-    environment.update(test.get("env") or {})
     environment.pop("GOO_GC", None)
+    environment.update(test.get("env") or {})
     began = time.monotonic()
     try:
         result = subprocess.run(command, cwd=test["workdir"] or build, env=environment,

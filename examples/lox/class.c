@@ -76,7 +76,7 @@ static void class_want_capacity(LoxClass *klass, uint32_t field_count) {
     }
     if (capacity > klass->wanted_capacity) {
         klass->wanted_capacity = capacity;
-        klass->root = NULL;
+        goo_gc_write_pointer(klass->vm->mutator, klass, &klass->root, NULL);
     }
 }
 

@@ -118,6 +118,15 @@ static bool list_native_set(Vm *vm, int count, Value *args, Value *result) {
     return true;
 }
 
+/* Shrinks the list while `item`, which was just taken out of it, is kept alive: giving memory back
+ * may collect when the system has no smaller block (LOX-4). */
+static void list_shrink_keeping(LoxList *list, Value item) {
+    Vm *vm = list->vm;
+    goo_gc_push(vm->mutator, value_is_object(item) ? value_as_object(item) : NULL);
+    list_shrink(list);
+    goo_gc_pop(vm->mutator, 1);
+}
+
 static bool list_native_pop(Vm *vm, int count, Value *args, Value *result) {
     (void)count;
     LoxList *list = list_argument(vm, args[0]);
@@ -128,7 +137,7 @@ static bool list_native_pop(Vm *vm, int count, Value *args, Value *result) {
         return error_raise(vm, "Can't pop from an empty list.");
     }
     *result = list->items[--list->count];
-    list_shrink(list);
+    list_shrink_keeping(list, *result);
     return true;
 }
 
@@ -161,7 +170,7 @@ static bool list_native_remove(Vm *vm, int count, Value *args, Value *result) {
     list->count--;
     memmove(&list->items[index], &list->items[index + 1], (list->count - index) * sizeof(Value));
     goo_gc_barrier(vm->mutator, list);
-    list_shrink(list);
+    list_shrink_keeping(list, *result);
     return true;
 }
 

@@ -43,6 +43,10 @@ static int main_run(const Options *options) {
     Vm *vm = vm_create(&options->heap);
     if (vm == NULL) {
         int reason = errno;
+        if (reason == ENOMEM) {
+            fprintf(stderr, "Out of memory.\nlox: no room for the heap and the stack\n");
+            return EXIT_RUNTIME;
+        }
         fprintf(stderr, "lox: could not create the heap: %s\n", strerror(reason));
         return reason == ENOTSUP || reason == EINVAL ? EXIT_USAGE : EXIT_RUNTIME;
     }
@@ -53,7 +57,7 @@ static int main_run(const Options *options) {
     } else {
         repl(vm);
     }
-    if (fflush(stdout) != 0) {
+    if (fflush(stdout) != 0 || ferror(stdout)) {
         fprintf(stderr, "lox: could not write the output: %s\n", strerror(errno));
         status = EXIT_FILE;
     }

@@ -23,7 +23,7 @@ typedef struct PrintNest {
 static void print_bytes(PrintTarget *target, const char *bytes, size_t size) {
     if (target->file != NULL) {
         (void)fwrite(bytes, 1, size, target->file);
-    } else if (!text_append(target->vm, target->text, bytes, size)) {
+    } else if (!target->failed && !text_append(target->vm, target->text, bytes, size)) {
         target->failed = true;
     }
 }
@@ -89,7 +89,7 @@ static void print_list(PrintTarget *target, const LoxList *list, const PrintNest
         return;
     }
     print_text(target, "[");
-    for (uint32_t i = 0; i < list->count; i++) {
+    for (uint32_t i = 0; i < list->count && !target->failed; i++) {
         if (i > 0) {
             print_text(target, ", ");
         }

@@ -17,22 +17,27 @@ const GooGcType lox_upvalue_type = {.name = "upvalue",
                                     .bitmap_words = 1};
 
 LoxUpvalue *upvalue_capture(Vm *vm, Value *local) {
-    LoxUpvalue **link = &vm->open_upvalues;
-    while (*link != NULL && (*link)->location > local) {
-        link = &(*link)->next;
+    LoxUpvalue *before = NULL, *open = vm->open_upvalues;
+    while (open != NULL && open->location > local) {
+        before = open;
+        open = open->next;
     }
-    if (*link != NULL && (*link)->location == local) {
-        return *link;
+    if (open != NULL && open->location == local) {
+        return open;
     }
-    /* `link` stays good: a collection moves nothing, and open upvalues are roots. */
+    /* Both stay good: a collection moves nothing, and open upvalues are roots. */
     LoxUpvalue *upvalue = goo_gc_alloc(vm->mutator, &lox_upvalue_type, sizeof *upvalue);
     if (upvalue == NULL) {
         return NULL;
     }
     upvalue->location = local;
     upvalue->closed = VALUE_NIL;
-    upvalue->next = *link;
-    *link = upvalue;
+    upvalue->next = open;
+    if (before == NULL) {
+        vm->open_upvalues = upvalue;
+    } else {
+        goo_gc_write_pointer(vm->mutator, before, &before->next, upvalue);
+    }
     return upvalue;
 }
 

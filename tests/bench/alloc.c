@@ -9,7 +9,8 @@
  *   random   10,000 live blocks of 16 to 512 bytes; one at random is freed and replaced
  *
  * Peers are shared libraries found at run time, called as a program calls them, through a pointer;
- * absent ones are named as absent. Goo is linked statically and called; its inline forms are inline.
+ * absent ones are named as absent. Goo is linked statically and called; its inline forms are
+ * inline.
  */
 #define _DEFAULT_SOURCE
 #include "tests/bench/bench.h"

@@ -287,6 +287,12 @@ def memory_cases(scratch):
         "  append(all, toString(l));\n}\n"))
     yield make("memory/long_text", ["--heap-limit", "8M", text], 70, out="100000\n",
                err="Out of memory.\n[line 7] in script\n", stress=2000)
+    text = scratch.script("shared-text", (
+        "var a = List();\nappend(a, \"0123456789abcdef\");\nprint 1;\n"
+        "for (var i = 0; i < 24; i = i + 1) {\n  var b = List();\n  append(b, a);\n"
+        "  append(b, a);\n  a = b;\n}\nprint len(toString(a));\n"))
+    yield make("memory/text_of_shared_lists", ["--heap-limit", "4M", text], 70, out="1\n",
+               err="Out of memory.\n[line 10] in script\n", stress=2000)
     source = scratch.script("long-source", "//%s\nprint 1;\n" % ("x" * 3000000))
     yield make("memory/source_does_not_fit", ["--heap-limit", "2M", source], 74,
                err="Not enough memory to read \"%s\".\n" % source)
