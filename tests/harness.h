@@ -126,6 +126,18 @@ void goo_test_check_ptr(const char *file, int line, const char *what, const void
 #define GOO_TEST_ADDRESS_SANITIZER 0
 #endif
 
+/* Freed memory is the tool's: it reports a look at it. */
+#if defined(__SANITIZE_THREAD__)
+#define GOO_TEST_FREED_IS_WATCHED 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define GOO_TEST_FREED_IS_WATCHED 1
+#endif
+#endif
+#if !defined(GOO_TEST_FREED_IS_WATCHED)
+#define GOO_TEST_FREED_IS_WATCHED GOO_TEST_ADDRESS_SANITIZER
+#endif
+
 /* Whether the program runs under valgrind, which dies of arguments that malloc just refuses. */
 bool goo_test_under_valgrind(void);
 
