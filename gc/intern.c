@@ -18,34 +18,23 @@
 #include <xxhash.h>
 
 #include "gc/heap.h"
+#include "gc/intern_table.h"
 #include "runtime/bits.h"
-
-typedef struct InternEntry {
-    uint32_t hash, granule; /* granule 0: empty */
-} InternEntry;
-
-struct GooGcInternTable {
-    GooGcHeap *heap;
-    GooGcInternOps ops;
-    InternEntry *entries;
-    size_t capacity, count; /* capacity: 0 or a power of two */
-    GooGcInternTable *next;
-};
 
 #define GOOI_INTERN_MIN ((size_t)64)
 
 /* --- entries --- */
 
-static void *intern_object(const GooGcInternTable *t, InternEntry entry) {
+static void *intern_object(const GooGcInternTable *t, GooiInternEntry entry) {
     return (void *)(t->heap->base + ((uintptr_t)(entry.granule - 1) << GOOI_GRANULE_LOG2));
 }
 
-static InternEntry intern_entry(const GooGcInternTable *t, const void *object, uint64_t hash) {
+static GooiInternEntry intern_entry(const GooGcInternTable *t, const void *object, uint64_t hash) {
     uintptr_t granule = ((uintptr_t)object - t->heap->base) >> GOOI_GRANULE_LOG2;
-    return (InternEntry){(uint32_t)hash, (uint32_t)granule + 1};
+    return (GooiInternEntry){(uint32_t)hash, (uint32_t)granule + 1};
 }
 
-static void intern_put(InternEntry *entries, size_t capacity, InternEntry entry) {
+static void intern_put(GooiInternEntry *entries, size_t capacity, GooiInternEntry entry) {
     size_t i = entry.hash & (capacity - 1);
     while (entries[i].granule != 0) {
         i = (i + 1) & (capacity - 1);
@@ -53,7 +42,7 @@ static void intern_put(InternEntry *entries, size_t capacity, InternEntry entry)
     entries[i] = entry;
 }
 
-static bool intern_equals(const GooGcInternTable *t, InternEntry entry, const void *bytes,
+static bool intern_equals(const GooGcInternTable *t, GooiInternEntry entry, const void *bytes,
                           size_t length) {
     size_t other_length;
     const void *other = t->ops.bytes(intern_object(t, entry), &other_length, t->ops.user);
@@ -79,10 +68,10 @@ static void *intern_lookup(const GooGcInternTable *t, const void *bytes, size_t 
 
 static bool intern_set_capacity(GooGcInternTable *t, size_t capacity) {
     size_t size;
-    if (gooi_multiply_overflows(capacity, sizeof(InternEntry), &size)) {
+    if (gooi_multiply_overflows(capacity, sizeof(GooiInternEntry), &size)) {
         return false;
     }
-    InternEntry *entries = gooi_side_alloc(t->heap, size);
+    GooiInternEntry *entries = gooi_side_alloc(t->heap, size);
     if (entries == NULL) {
         return false;
     }
@@ -91,7 +80,7 @@ static bool intern_set_capacity(GooGcInternTable *t, size_t capacity) {
             intern_put(entries, capacity, t->entries[i]);
         }
     }
-    gooi_side_free(t->heap, t->entries, t->capacity * sizeof(InternEntry));
+    gooi_side_free(t->heap, t->entries, t->capacity * sizeof(GooiInternEntry));
     t->entries = entries;
     t->capacity = capacity;
     return true;
@@ -123,7 +112,7 @@ static size_t intern_clear_dead(GooGcInternTable *t) {
         if (t->entries[ahead].granule != 0) {
             GOOI_PREFETCH(gooi_metadata_of((uintptr_t)intern_object(t, t->entries[ahead])));
         }
-        InternEntry entry = t->entries[i];
+        GooiInternEntry entry = t->entries[i];
         if (entry.granule != 0 && !gooi_object_is_marked(t->heap, intern_object(t, entry))) {
             t->entries[i].granule = 0;
             dropped++;
@@ -138,7 +127,7 @@ static void intern_restore_order(GooGcInternTable *t, size_t empty_before) {
     size_t mask = t->capacity - 1;
     for (size_t n = 1; n < t->capacity; n++) {
         size_t i = (empty_before + n) & mask;
-        InternEntry entry = t->entries[i];
+        GooiInternEntry entry = t->entries[i];
         if (entry.granule != 0 && (entry.hash & mask) != i) {
             t->entries[i].granule = 0;
             intern_put(t->entries, t->capacity, entry);
@@ -235,7 +224,7 @@ void goo_gc_intern_table_destroy(GooGcInternTable *t) {
         link = &(*link)->next;
     }
     *link = t->next;
-    gooi_side_free(t->heap, t->entries, t->capacity * sizeof(InternEntry));
+    gooi_side_free(t->heap, t->entries, t->capacity * sizeof(GooiInternEntry));
     gooi_side_free(t->heap, t, sizeof *t);
 }
 

@@ -1,7 +1,7 @@
 /* Intern tables: one object for equal bytes, entries that go with their objects, collisions.
  *
  * Uses private headers: gc/heap.h, for the hash seed, so that keys that collide can be searched
- * for. Invariants: INTERN-1, INTERN-2.
+ * for, and gc/intern_table.h, to break a table by hand. Invariants: INTERN-1, INTERN-2.
  */
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "gc/heap.h"
+#include "gc/intern_table.h"
 #include "tests/gc/support.h"
 
 typedef struct Text {
@@ -318,5 +319,29 @@ GOO_TEST(gc_intern, no_memory_to_grow) {
     CHECK_PTR_EQ(goo_gc_intern_find(f.m, f.table, &key, sizeof key), NULL);
     goo_gc_pop(f.m, 1);
     CHECK(goo_gc_intern(f.m, f.table, &key, sizeof key) != NULL); /* the collection made room */
+    goo_gc_heap_destroy(f.heap);
+}
+
+/* The verifier finds an entry that lookups can't reach, and one that is not counted. */
+GOO_TEST(gc_intern, verify_finds_broken_tables) {
+    InternFixture f;
+    intern_begin(&f, "initial=1G");
+    goo_gc_push(f.m, intern_text(&f, "kept"));
+    CHECK_EQ(goo_gc_verify(f.heap, stderr), GOO_OK);
+    GooGcInternTable *t = f.table;
+    size_t at = 0, mask = t->capacity - 1;
+    while (t->entries[at].granule == 0) {
+        at++;
+    }
+    GooiInternEntry entry = t->entries[at];
+    t->entries[at] = (GooiInternEntry){0};
+    t->entries[(at + 5) & mask] = entry; /* behind an empty place */
+    CHECK_EQ(goo_gc_verify(f.heap, NULL), GOO_ERR_CORRUPT);
+    t->entries[(at + 5) & mask] = (GooiInternEntry){0};
+    t->entries[at] = entry;
+    t->count++;
+    CHECK_EQ(goo_gc_verify(f.heap, NULL), GOO_ERR_CORRUPT);
+    t->count--;
+    CHECK_EQ(goo_gc_verify(f.heap, stderr), GOO_OK);
     goo_gc_heap_destroy(f.heap);
 }
