@@ -201,6 +201,7 @@ void goo_arena_rewind(GooAllocator *a, GooArenaMark mark) {
                 mark.block, mark.offset);
     arena_cut(arena, position);
     gooi_lane_settle(a, gooi_lane_rewind(&arena->lane, position, GOOI_KEEP_SPARE));
+    gooi_callbacks_notify(GOO_EVENT_RESET, a, 0, 0);
 }
 
 /* --- reset --- */
@@ -263,7 +264,8 @@ GooAllocator *goo_arena_allocator_create_with(GooAllocator *parent,
     if (arena == NULL) {
         return NULL;
     }
-    gooi_source_init(&arena->source, parent, options->block_size, options->max_bytes);
+    gooi_source_init(&arena->source, &arena->head.allocator, parent, options->block_size,
+                     options->max_bytes);
     arena->source.spare_max = options->keep_last_block ? 1 : 0;
     gooi_lane_init(&arena->lane, &arena->source);
     gooi_lane_init(&arena->persist, &arena->source);
@@ -279,7 +281,7 @@ GooAllocator *goo_arena_allocator_create_with(GooAllocator *parent,
         .resize = arena_resize,
         .name = "arena",
         .capabilities = GOO_ALLOCATOR_RESIZES | GOO_ALLOCATOR_RESETS | GOO_ALLOCATOR_OWNS |
-                        GOOI_ALLOCATOR_EXTENDED,
+                        GOOI_ALLOCATOR_EXTENDED | GOOI_ALLOCATOR_PAGES | GOOI_ALLOCATOR_CLAIMS,
     };
     return &arena->head.allocator;
 }

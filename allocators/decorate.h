@@ -1,7 +1,7 @@
 /* What decorators share: allocators that pass every request to a parent and add one thing. Private.
  *
  *     GooiDecorator ──parent──▶ any allocator, another decorator included
- *      kept ──▶ {block, size} …    blocks with GOO_ALLOC_PERSIST over a parent that resets
+ *      claimant                 hears of blocks that go without a free each (claims.h)
  *
  * A decorator has its parent's capabilities: it resizes, resets, owns and is thread-safe exactly
  * where the parent is. The parent is reached through the front door, so that its counters, limits
@@ -9,46 +9,38 @@
  * asked the decorator decides.
  *
  *   DECORATE-1  the struct lies in system memory, since the parent may be reset, or too small
- *   DECORATE-2  `kept` holds exactly the live blocks with PERSIST, if the parent resets; else none
+ *   DECORATE-2  what a decorator counts is settled where blocks go, however they go: a reset of the
+ *               decorator only resets the parent
  *
- * Threads: as the parent. A reset of the parent behind a decorator's back is not noticed.
+ * Threads: as the parent.
  */
 #ifndef GOO_ALLOCATORS_DECORATE_H
 #define GOO_ALLOCATORS_DECORATE_H
 
+#include "allocators/claims.h"
 #include "goo/core/types.h"
 #include "runtime/globals.h"
-
-#include <stdatomic.h>
-
-typedef struct GooiKeptBlock {
-    void *ptr;
-    size_t size;
-} GooiKeptBlock;
 
 typedef struct GooiDecorator {
     GooiExtendedAllocator head;
     GooAllocator *parent;
-    GooiKeptBlock *kept;
-    size_t kept_capacity;
-    _Atomic size_t kept_count; /* changes under kept_lock */
-    atomic_flag kept_lock;
+    GooiClaimant claimant;
 } GooiDecorator;
 
-/* What survived a reset. */
-typedef struct GooiKeptTotal {
-    size_t bytes, count;
-} GooiKeptTotal;
+static inline GooiDecorator *gooi_decorator_of(GooiClaimant *c) {
+    return (GooiDecorator *)(void *)c->self;
+}
 
 /* A zeroed struct of `struct_size` bytes that begins with a GooiDecorator, over `parent` (NULL:
- * this thread's allocator). `functions` gives alloc, realloc, free, resize, destroy and name.
- * NULL with ENOMEM. */
+ * this thread's allocator). `functions` gives alloc, realloc, free, resize, destroy and name;
+ * `lost` may be NULL. NULL with ENOMEM. */
 void *gooi_decorator_create(size_t struct_size, GooAllocator *parent, const GooAllocator *functions,
-                            const GooiAllocatorOps *ops);
+                            const GooiAllocatorOps *ops,
+                            void (*lost)(GooiClaimant *, const GooiLoss *));
 /* Frees the struct; blocks are the parent's. A GooDestroyFn. */
 void gooi_decorator_destroy(void *self);
 
-/* The parent's answers, DECORATE-2 kept. */
+/* The parent's answers, with the claim kept. */
 void *gooi_decorator_alloc(GooiDecorator *d, size_t size, size_t alignment,
                            GooAllocOptions options);
 void *gooi_decorator_realloc(GooiDecorator *d, void *ptr, size_t old_size, size_t new_size,
@@ -56,9 +48,8 @@ void *gooi_decorator_realloc(GooiDecorator *d, void *ptr, size_t old_size, size_
 void gooi_decorator_free(GooiDecorator *d, void *ptr, size_t size, size_t alignment);
 bool gooi_decorator_resize(GooiDecorator *d, void *ptr, size_t old_size, size_t new_size,
                            size_t alignment);
-/* Resets the parent, which can. */
-GooiKeptTotal gooi_decorator_reset(GooiDecorator *d);
-/* The `owns` of GooiAllocatorOps. */
+/* The `reset` and `owns` of GooiAllocatorOps: the parent's. */
+void gooi_decorator_reset(GooAllocator *a);
 bool gooi_decorator_owns(GooAllocator *a, const void *ptr);
 
 #endif

@@ -62,12 +62,8 @@ static bool failing_resize(void *ctx, void *ptr, size_t old_size, size_t new_siz
     return gooi_decorator_resize(&f->base, ptr, old_size, new_size, alignment);
 }
 
-static void failing_reset(GooAllocator *a) {
-    FailingAllocator *f = (FailingAllocator *)(void *)a;
-    gooi_decorator_reset(&f->base);
-}
-
-static const GooiAllocatorOps failing_ops = {.reset = failing_reset, .owns = gooi_decorator_owns};
+static const GooiAllocatorOps failing_ops = {.reset = gooi_decorator_reset,
+                                             .owns = gooi_decorator_owns};
 
 GooAllocator *goo_failing_allocator_create(GooAllocator *parent, size_t fail_at) {
     GooAllocator functions = {
@@ -77,7 +73,7 @@ GooAllocator *goo_failing_allocator_create(GooAllocator *parent, size_t fail_at)
         .resize = failing_resize,
         .name = "failing",
     };
-    FailingAllocator *f = gooi_decorator_create(sizeof *f, parent, &functions, &failing_ops);
+    FailingAllocator *f = gooi_decorator_create(sizeof *f, parent, &functions, &failing_ops, NULL);
     if (f == NULL) {
         return NULL;
     }

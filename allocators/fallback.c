@@ -18,21 +18,25 @@
 typedef struct Fallback {
     GooiExtendedAllocator head;
     GooAllocator *first, *second;
+    GooiClaimant claimant;
 } Fallback;
 
 /* For the two: a failure of theirs is not the end yet. */
-static GooAllocOptions fallback_options(GooAllocOptions options) {
-    return options & GOOI_ALLOC_PUBLIC & ~(GooAllocOptions)GOO_ALLOC_NOFAIL;
+static GooAllocOptions fallback_options(const Fallback *f, GooAllocOptions options) {
+    return gooi_claimant_options(&f->claimant, options) & ~(GooAllocOptions)GOO_ALLOC_NOFAIL;
 }
 
 static void *fallback_alloc(void *ctx, size_t size, size_t alignment, GooAllocOptions options) {
     const Fallback *f = ctx;
-    options = fallback_options(options);
+    options = fallback_options(f, options);
     int saved_errno = errno;
-    void *p = goo_memory_alloc_options(f->first, size, alignment, options);
+    void *p = gooi_memory_alloc_claimed(f->first, size, alignment, options);
     if (p == NULL) {
         errno = saved_errno;
-        p = goo_memory_alloc_options(f->second, size, alignment, options);
+        p = gooi_memory_alloc_claimed(f->second, size, alignment, options);
+    }
+    if (p != NULL) {
+        gooi_claimant_got(&f->claimant, p, size);
     }
     return p;
 }
@@ -42,30 +46,50 @@ static GooAllocator *fallback_owner(const Fallback *f, const void *ptr) {
 }
 
 static void fallback_free(void *ctx, void *ptr, size_t size, size_t alignment) {
-    goo_memory_free_options(fallback_owner(ctx, ptr), ptr, size, alignment);
+    const Fallback *f = ctx;
+    gooi_claimant_gives(&f->claimant, ptr, size);
+    goo_memory_free_options(fallback_owner(f, ptr), ptr, size, alignment);
 }
 
 static bool fallback_resize(void *ctx, void *ptr, size_t old_size, size_t new_size,
                             size_t alignment) {
-    return goo_memory_resize_options(fallback_owner(ctx, ptr), ptr, old_size, new_size, alignment);
+    const Fallback *f = ctx;
+    GooAllocator *owner = fallback_owner(f, ptr);
+    bool resized = goo_memory_resize_options(owner, ptr, old_size, new_size, alignment);
+    if (resized && f->claimant.keeps_shares) {
+        gooi_share_add(gooi_claimant_share(&f->claimant, ptr), new_size - old_size, 0);
+    }
+    return resized;
+}
+
+/* A block that its owner has no more room for goes to the other one. */
+static void *fallback_move(const Fallback *f, GooAllocator *owner, void *ptr, size_t old_size,
+                           size_t new_size, size_t alignment, GooAllocOptions options) {
+    GooAllocator *other = owner == f->first ? f->second : f->first;
+    void *p = gooi_memory_alloc_claimed(other, new_size, alignment, options);
+    if (p != NULL) {
+        memcpy(p, ptr, old_size < new_size ? old_size : new_size);
+        goo_memory_free_options(owner, ptr, old_size, alignment);
+    }
+    return p;
 }
 
 static void *fallback_realloc(void *ctx, void *ptr, size_t old_size, size_t new_size,
                               size_t alignment, GooAllocOptions options) {
     const Fallback *f = ctx;
     GooAllocator *owner = fallback_owner(f, ptr);
-    options = fallback_options(options);
+    GooiShare *share =
+        f->claimant.keeps_shares ? gooi_claimant_share(&f->claimant, ptr) : NULL;
+    options = fallback_options(f, options);
     int saved_errno = errno;
-    void *p = goo_memory_realloc_options(owner, ptr, old_size, new_size, alignment, options);
-    if (p != NULL) {
-        return p;
+    void *p = gooi_memory_realloc_claimed(owner, ptr, old_size, new_size, alignment, options);
+    if (p == NULL) {
+        errno = saved_errno;
+        p = fallback_move(f, owner, ptr, old_size, new_size, alignment, options);
     }
-    GooAllocator *other = owner == f->first ? f->second : f->first;
-    errno = saved_errno;
-    p = goo_memory_alloc_options(other, new_size, alignment, options);
     if (p != NULL) {
-        memcpy(p, ptr, old_size < new_size ? old_size : new_size);
-        goo_memory_free_options(owner, ptr, old_size, alignment);
+        gooi_share_add(share, (size_t)0 - old_size, (size_t)-1);
+        gooi_claimant_got(&f->claimant, p, new_size);
     }
     return p;
 }
@@ -79,10 +103,10 @@ static void fallback_reset(GooAllocator *a) {
     const Fallback *f = (const Fallback *)(const void *)a;
     goo_allocator_reset(f->first);
     goo_allocator_reset(f->second);
-    gooi_settle_counted(a);
 }
 
 static void fallback_destroy(void *self) {
+    gooi_claimant_deinit(&((Fallback *)self)->claimant);
     gooi_system_free(NULL, self, sizeof(Fallback), GOO_DEFAULT_ALIGNMENT);
 }
 
@@ -131,5 +155,9 @@ GooAllocator *goo_fallback_allocator_create(GooAllocator *first, GooAllocator *s
         .name = "fallback",
         .capabilities = capabilities,
     };
+    if (!gooi_claimant_init(&f->claimant, &f->head.allocator, first, second, NULL)) {
+        gooi_system_free(NULL, f, sizeof *f, GOO_DEFAULT_ALIGNMENT);
+        return NULL;
+    }
     return &f->head.allocator;
 }

@@ -7,7 +7,7 @@
  *     GooiLane ──newest──▶ chunk ──older──▶ chunk ──older──▶ NULL        GooiChunkSource
  *      cursor, end          [header|blocks ... cursor ... end]            parent, spare chunks
  *      large ──▶ stub ──▶ stub      each stub lies in the lane; its block is the parent's own
- *      records ──▶ record ──▶ …     each lies in front of a block that the front door counts
+ *      records ──▶ record ──▶ …     each lies in front of a block that somebody counts
  *
  * A position is a place in a lane, seen over all its chunks; it only grows while chunks are added.
  *
@@ -27,6 +27,7 @@
 #ifndef GOO_ALLOCATORS_IMPL_H
 #define GOO_ALLOCATORS_IMPL_H
 
+#include "allocators/claims.h"
 #include "goo/core/types.h"
 #include "goo/runtime/memory.h"
 #include "goo/runtime/stats.h"
@@ -35,6 +36,7 @@
 #include "runtime/check.h"
 #include "runtime/globals.h"
 #include "runtime/memory.h"
+#include "runtime/platform/platform.h"
 #include "runtime/poison.h"
 
 /* --- parents --- */
@@ -68,6 +70,15 @@ static inline void gooi_settle_counted(GooAllocator *a) {
     }
 }
 
+/* What a block with GOO_ALLOC_PAGE takes: whole pages, from the begin of one. */
+static inline void gooi_round_to_pages(GooAllocOptions options, size_t *size, size_t *alignment) {
+    if (GOOI_UNLIKELY((options & GOO_ALLOC_PAGE) != 0)) {
+        size_t page_size = gooi_platform_page_size();
+        *size = gooi_align_up(*size, page_size);
+        *alignment = *alignment < page_size ? page_size : *alignment;
+    }
+}
+
 /* --- the bump lane --- */
 
 enum {
@@ -91,9 +102,9 @@ typedef struct GooiLarge {
     struct GooiLarge *older;
     void *ptr;
     size_t size, alignment;
-    size_t position; /* of this stub */
-    size_t counted;  /* bytes that the front door counts for it; 0: none */
-    size_t header;   /* of those, hidden ones */
+    size_t asked;         /* bytes of the request */
+    size_t position;      /* of this stub */
+    GooAllocOptions note; /* of GOOI_ALLOC_NOTED; 0: nobody wants to know when it goes */
 } GooiLarge;
 
 /* A large block kept for later: this lies at its start. */
@@ -102,16 +113,17 @@ typedef struct GooiSpareLarge {
     size_t size, alignment;
 } GooiSpareLarge;
 
-/* In front of a block whose bytes the front door counts, so that a reset can settle them. */
+/* In front of a block that somebody counts, so that a reset can settle it. */
 typedef struct GooiRecord {
     struct GooiRecord *older;
-    size_t size_and_header; /* size << 1, bit 0: 16 bytes are hidden; 0: it was freed */
+    size_t size; /* 0: it was freed */
     size_t position;
-    uintptr_t check;
+    uint64_t check_and_note; /* the upper bits of a check word, then the note >> GOOI_NOTE_SHIFT */
 } GooiRecord;
 _Static_assert(sizeof(GooiRecord) <= GOOI_RECORD_SIZE, "the room that a lane leaves for it");
 
 typedef struct GooiChunkSource {
+    GooAllocator *owner;
     GooAllocator *parent;
     size_t block_size; /* of a common chunk, header included */
     size_t max_bytes;  /* LANE-5; SIZE_MAX: no limit */
@@ -133,7 +145,7 @@ typedef struct GooiLane {
     GooiChunkSource *source;
 } GooiLane;
 
-/* Counted blocks that a lane dropped. */
+/* Blocks that a lane dropped and its owner's front door counts; claims are settled by then. */
 typedef struct GooiDropped {
     size_t bytes, header, count;
 } GooiDropped;
@@ -142,8 +154,8 @@ typedef struct GooiDropped {
 typedef enum GooiKeep { GOOI_KEEP_ALL, GOOI_KEEP_SPARE, GOOI_KEEP_NONE } GooiKeep;
 
 /* block_size 0: the default; below the least: the least. max_bytes 0: none. */
-void gooi_source_init(GooiChunkSource *source, GooAllocator *parent, size_t block_size,
-                      size_t max_bytes);
+void gooi_source_init(GooiChunkSource *source, GooAllocator *owner, GooAllocator *parent,
+                      size_t block_size, size_t max_bytes);
 /* Gives spare chunks back until `keep` are left, and all spare large blocks unless `keep_large`. */
 void gooi_source_trim(GooiChunkSource *source, size_t keep, bool keep_large);
 
@@ -160,7 +172,7 @@ void gooi_source_put_large(GooiChunkSource *source, const GooiLarge *large, Gooi
 
 void gooi_lane_init(GooiLane *lane, GooiChunkSource *source);
 
-/* Everything that the fast path below does not do: ZERO, and blocks that the front door counts.
+/* Everything that the fast path below does not do: ZERO, PAGE, blocks that somebody counts.
  * NULL with errno, and nothing changed but spare memory. */
 void *gooi_lane_alloc(GooiLane *lane, size_t size, size_t alignment, GooAllocOptions options);
 void *gooi_lane_realloc(GooiLane *lane, void *ptr, size_t old_size, size_t new_size,
@@ -191,8 +203,13 @@ void gooi_lane_zero(const GooiLane *lane, uint8_t *p, size_t size);
 #define GOOI_KEEP_BRANCH(x) ((void)0)
 #endif
 
+/* What is noted with a block: who counts it. In a record it takes the lowest bits of a word. */
+#define GOOI_ALLOC_NOTED (GOOI_ALLOC_COUNTED | GOOI_ALLOC_HEADER | GOOI_ALLOC_CLAIM)
+enum { GOOI_NOTE_SHIFT = GOOI_ALLOC_CLAIM_SHIFT, GOOI_NOTE_BITS = 32 - GOOI_NOTE_SHIFT };
+_Static_assert((GOOI_ALLOC_NOTED & ((1u << GOOI_NOTE_SHIFT) - 1)) == 0, "nothing else is noted");
+
 /* The options that the fast path leaves to gooi_lane_alloc. */
-#define GOOI_LANE_SPECIAL (GOO_ALLOC_ZERO | GOOI_ALLOC_COUNTED)
+#define GOOI_LANE_SPECIAL (GOO_ALLOC_ZERO | GOO_ALLOC_PAGE | GOOI_ALLOC_NOTED)
 
 /* The fast path: a block from the newest chunk. False: it has no room. */
 static GOOI_ALWAYS_INLINE bool gooi_lane_bump(GooiLane *lane, size_t size, size_t alignment,

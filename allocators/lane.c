@@ -92,17 +92,23 @@ bool gooi_lane_owns(const GooiLane *lane, const void *ptr) {
 
 /* --- records --- */
 
-static inline uintptr_t record_check(const GooiLane *lane, const GooiRecord *record) {
+/* The upper bits of a word that nothing else is likely to hold there. */
+static inline uint64_t record_check(const GooiLane *lane, const GooiRecord *record) {
     uint64_t mixed = (uint64_t)(uintptr_t)record * UINT64_C(0x9e3779b97f4a7c15);
     mixed ^= (uint64_t)(uintptr_t)lane * UINT64_C(0xd1342543de82ef95);
-    return (uintptr_t)(mixed ^ mixed >> 29);
+    return (mixed ^ mixed >> 29) >> GOOI_NOTE_BITS << GOOI_NOTE_BITS;
+}
+
+static inline GooAllocOptions record_note(const GooiRecord *record) {
+    return (GooAllocOptions)record->check_and_note << GOOI_NOTE_SHIFT;
 }
 
 /* The memory may be anything, and poisoned. */
 GOOI_NO_SANITIZE_ADDRESS static bool record_is_valid(const GooiLane *lane,
                                                      const GooiRecord *record) {
     gooi_poison_pause();
-    bool valid = record->check == record_check(lane, record);
+    bool valid =
+        (record->check_and_note ^ record_check(lane, record)) >> GOOI_NOTE_BITS == 0;
     gooi_unpoison(&valid, sizeof valid, true); /* whatever it was made of */
     gooi_poison_resume();
     return valid;
@@ -117,36 +123,44 @@ static GooiRecord *lane_find_record(const GooiLane *lane, void *ptr) {
     return record_is_valid(lane, record) ? record : NULL;
 }
 
-static void lane_add_record(GooiLane *lane, void *ptr, size_t size, bool header) {
+static void lane_add_record(GooiLane *lane, void *ptr, size_t size, GooAllocOptions options) {
     GooiRecord *record = (GooiRecord *)(void *)((uint8_t *)ptr - GOOI_RECORD_SIZE);
     if (lane->source->watched_memory) {
         gooi_unpoison(record, GOOI_RECORD_SIZE, false);
     }
     *record = (GooiRecord){
         .older = lane->records,
-        .size_and_header = size << 1 | header,
+        .size = size,
         .position = lane_position_of(lane, record),
-        .check = record_check(lane, record),
+        .check_and_note =
+            record_check(lane, record) | (options & GOOI_ALLOC_NOTED) >> GOOI_NOTE_SHIFT,
     };
     lane->records = record;
 }
 
-static void dropped_add(GooiDropped *dropped, size_t size, size_t header) {
-    dropped->bytes += size;
-    dropped->header += header;
-    dropped->count++;
+/* A block that somebody counts goes without a free: its claimant is told, the rest is summed. */
+static void lane_lose(const GooiLane *lane, GooAllocOptions note, void *ptr, size_t size,
+                      GooiDropped *dropped) {
+    if ((note & GOOI_ALLOC_COUNTED) != 0) {
+        dropped->bytes += size;
+        dropped->header += (note & GOOI_ALLOC_HEADER) != 0 ? GOO_DEFAULT_ALIGNMENT : 0;
+        dropped->count++;
+    }
+    if ((note & GOOI_ALLOC_CLAIM) != 0) {
+        gooi_claims_lost(lane->source->owner, note, ptr, size);
+    }
 }
 
 static GooiDropped lane_drop_records(GooiLane *lane, size_t position) {
     GooiDropped dropped = {0};
     while (lane->records != NULL && lane->records->position >= position) {
         GooiRecord *record = lane->records;
-        if (record->size_and_header != 0) {
-            dropped_add(&dropped, record->size_and_header >> 1,
-                        (record->size_and_header & 1) * GOO_DEFAULT_ALIGNMENT);
+        if (record->size != 0) {
+            lane_lose(lane, record_note(record), (uint8_t *)record + GOOI_RECORD_SIZE,
+                      record->size, &dropped);
         }
         lane->records = record->older;
-        record->check = 0;
+        record->check_and_note = 0;
     }
     return dropped;
 }
@@ -190,28 +204,29 @@ static bool lane_is_large(const GooiLane *lane, size_t size, size_t alignment, s
     return slack > room || size > room - slack;
 }
 
-static void *lane_alloc_small(GooiLane *lane, size_t size, size_t alignment,
+/* `room`: what a block of `size` bytes takes. */
+static void *lane_alloc_small(GooiLane *lane, size_t size, size_t room, size_t alignment,
                               GooAllocOptions options) {
-    bool counted = (options & GOOI_ALLOC_COUNTED) != 0;
-    size_t front = counted ? GOOI_RECORD_SIZE : 0;
+    bool noted = (options & GOOI_ALLOC_NOTED) != 0;
+    size_t front = noted ? GOOI_RECORD_SIZE : 0;
     bool zero = (options & GOO_ALLOC_ZERO) != 0;
-    uint8_t *p = lane_place(lane, size, alignment, front);
+    uint8_t *p = lane_place(lane, room, alignment, front);
     if (p == NULL) {
-        if (!lane_add_chunk(lane, size + lane_slack(alignment, front), zero)) {
+        if (!lane_add_chunk(lane, room + lane_slack(alignment, front), zero)) {
             return NULL;
         }
-        p = lane_place(lane, size, alignment, front);
+        p = lane_place(lane, room, alignment, front);
     }
-    if (counted) {
-        lane_add_record(lane, p, size, (options & GOOI_ALLOC_HEADER) != 0);
+    if (noted) {
+        lane_add_record(lane, p, size, options);
     }
     if (lane->source->watched_memory) {
-        gooi_unpoison(p, size, false);
+        gooi_unpoison(p, room, false);
     }
     if (zero) {
-        gooi_lane_zero(lane, p, size);
+        gooi_lane_zero(lane, p, room);
         if (lane->source->watched_memory) {
-            gooi_unpoison(p, size, true);
+            gooi_unpoison(p, room, true);
         }
     }
     return p;
@@ -232,7 +247,7 @@ static GooiLarge *lane_new_stub(GooiLane *lane) {
     return (GooiLarge *)(void *)p;
 }
 
-static void *lane_alloc_large(GooiLane *lane, size_t size, size_t alignment,
+static void *lane_alloc_large(GooiLane *lane, size_t asked, size_t size, size_t alignment,
                               GooAllocOptions options) {
     GooiChunkSource *source = lane->source;
     if (source->refuse_large) {
@@ -246,9 +261,9 @@ static void *lane_alloc_large(GooiLane *lane, size_t size, size_t alignment,
     GooiLarge large = {.older = lane->large,
                        .size = size,
                        .alignment = alignment,
+                       .asked = asked,
                        .position = lane_position_of(lane, stub),
-                       .counted = (options & GOOI_ALLOC_COUNTED) != 0 ? size : 0,
-                       .header = (options & GOOI_ALLOC_HEADER) != 0 ? GOO_DEFAULT_ALIGNMENT : 0};
+                       .note = options & GOOI_ALLOC_NOTED};
     large.ptr = gooi_source_take_large(source, size, alignment, &large.size, &large.alignment);
     if (large.ptr != NULL) {
         if (source->watched_memory) {
@@ -270,14 +285,16 @@ static void *lane_alloc_large(GooiLane *lane, size_t size, size_t alignment,
 }
 
 void *gooi_lane_alloc(GooiLane *lane, size_t size, size_t alignment, GooAllocOptions options) {
-    bool counted = (options & GOOI_ALLOC_COUNTED) != 0;
-    size_t front = counted ? GOOI_RECORD_SIZE : 0;
-    if (counted && alignment < GOO_DEFAULT_ALIGNMENT) {
+    size_t room = size;
+    gooi_round_to_pages(options, &room, &alignment);
+    bool noted = (options & GOOI_ALLOC_NOTED) != 0;
+    size_t front = noted ? GOOI_RECORD_SIZE : 0;
+    if (noted && alignment < GOO_DEFAULT_ALIGNMENT) {
         alignment = GOO_DEFAULT_ALIGNMENT; /* of the record in front */
     }
-    return lane_is_large(lane, size, alignment, front)
-               ? lane_alloc_large(lane, size, alignment, options)
-               : lane_alloc_small(lane, size, alignment, options);
+    return lane_is_large(lane, room, alignment, front)
+               ? lane_alloc_large(lane, size, room, alignment, options)
+               : lane_alloc_small(lane, size, room, alignment, options);
 }
 
 /* --- free, resize, realloc --- */
@@ -314,7 +331,7 @@ static void lane_free_last(GooiLane *lane, uint8_t *ptr, GooiRecord *record) {
     if (record != NULL) {
         GOO_ASSERT(lane->records == record, "lane: the last block's record is not the newest");
         lane->records = record->older;
-        record->check = 0;
+        record->check_and_note = 0;
         cursor = (uint8_t *)record;
     }
     lane_lower_cursor(lane, cursor);
@@ -332,7 +349,7 @@ void gooi_lane_free(GooiLane *lane, void *ptr, size_t size) {
         return;
     }
     if (record != NULL) {
-        record->size_and_header = 0;
+        record->size = 0;
     }
     if (lane->source->watched_memory) {
         gooi_poison(ptr, size);
@@ -352,7 +369,7 @@ static bool lane_resize_large(GooiLane *lane, GooiLarge *large, size_t new_size)
         source->reserved += growth;
         large->size = new_size;
     }
-    large->counted = large->counted != 0 ? new_size : 0;
+    large->asked = new_size;
     return true;
 }
 
@@ -383,7 +400,7 @@ bool gooi_lane_resize(GooiLane *lane, void *ptr, size_t old_size, size_t new_siz
     }
     GooiRecord *record = lane_find_record(lane, ptr);
     if (record != NULL) {
-        record->size_and_header = new_size << 1 | (record->size_and_header & 1);
+        record->size = new_size;
     }
     return true;
 }
@@ -404,15 +421,26 @@ static void *lane_realloc_large(GooiLane *lane, GooiLarge *large, size_t new_siz
     source->reserved = source->reserved - large->size + new_size;
     large->ptr = p;
     large->size = new_size;
-    large->counted = large->counted != 0 ? new_size : 0;
+    large->asked = new_size;
     return p;
 }
 
-/* Anywhere else in the lane; the old block goes. */
+/* Who counts a block that is there. */
+static GooAllocOptions lane_note_of(GooiLane *lane, void *ptr) {
+    const GooiLarge *large = lane_find_large(lane, ptr);
+    if (large != NULL) {
+        return large->note;
+    }
+    const GooiRecord *record = lane_find_record(lane, ptr);
+    return record != NULL ? record_note(record) : 0;
+}
+
+/* Anywhere else in the lane; the old block goes, and whose it was stays. */
 static void *lane_move(GooiLane *lane, void *ptr, size_t old_size, size_t new_size,
                        size_t alignment, GooAllocOptions options) {
-    void *p =
-        gooi_lane_alloc(lane, new_size, alignment, options & ~(GooAllocOptions)GOO_ALLOC_ZERO);
+    options &= ~(GooAllocOptions)(GOO_ALLOC_ZERO | GOOI_ALLOC_CLAIM);
+    options |= lane_note_of(lane, ptr) & GOOI_ALLOC_CLAIM;
+    void *p = gooi_lane_alloc(lane, new_size, alignment, options);
     if (p != NULL) {
         memcpy(p, ptr, old_size < new_size ? old_size : new_size);
         gooi_lane_free(lane, ptr, old_size);
@@ -420,11 +448,33 @@ static void *lane_move(GooiLane *lane, void *ptr, size_t old_size, size_t new_si
     return p;
 }
 
+/* For GOO_ALLOC_PAGE: a block that shrinks keeps its pages, and a large one those it has; any other
+ * might not have been allocated with that option. */
+static bool lane_stays_on_pages(GooiLane *lane, void *ptr, size_t old_size, size_t new_size) {
+    size_t page_size = gooi_platform_page_size();
+    if (((uintptr_t)ptr & (page_size - 1)) != 0) {
+        return false;
+    }
+    GooiLarge *large = lane_find_large(lane, ptr);
+    if (large != NULL && gooi_align_up(new_size, page_size) <= large->size) {
+        large->asked = new_size;
+        return true;
+    }
+    GooiRecord *record = large == NULL ? lane_find_record(lane, ptr) : NULL;
+    if (new_size <= old_size && record != NULL) {
+        record->size = new_size;
+    }
+    return new_size <= old_size;
+}
+
 void *gooi_lane_realloc(GooiLane *lane, void *ptr, size_t old_size, size_t new_size,
                         size_t alignment, GooAllocOptions options) {
+    bool paged = (options & GOO_ALLOC_PAGE) != 0;
+    bool stays = paged ? lane_stays_on_pages(lane, ptr, old_size, new_size)
+                       : gooi_lane_resize(lane, ptr, old_size, new_size);
     void *p = ptr;
-    if (!gooi_lane_resize(lane, ptr, old_size, new_size)) {
-        GooiLarge *large = lane_find_large(lane, ptr);
+    if (!stays) {
+        GooiLarge *large = paged ? NULL : lane_find_large(lane, ptr);
         p = large != NULL ? lane_realloc_large(lane, large, new_size)
                           : lane_move(lane, ptr, old_size, new_size, alignment, options);
     }
@@ -440,9 +490,7 @@ static void lane_drop_large(GooiLane *lane, size_t position, GooiKeep keep, Gooi
     while (lane->large != NULL && lane->large->position >= position) {
         GooiLarge large = *lane->large;
         lane->large = large.older;
-        if (large.counted != 0) {
-            dropped_add(dropped, large.counted, large.header);
-        }
+        lane_lose(lane, large.note, large.ptr, large.asked, dropped);
         gooi_source_put_large(lane->source, &large, keep);
     }
 }

@@ -99,13 +99,13 @@ static bool limit_resize(void *ctx, void *ptr, size_t old_size, size_t new_size,
     return resized;
 }
 
-static void limit_reset(GooAllocator *a) {
-    LimitAllocator *l = (LimitAllocator *)(void *)a;
-    GooiKeptTotal kept = gooi_decorator_reset(&l->base);
-    atomic_store_explicit(&l->used, kept.bytes, memory_order_relaxed);
+/* Blocks went without a free each. */
+static void limit_lost(GooiClaimant *c, const GooiLoss *loss) {
+    limit_put_back((LimitAllocator *)(void *)gooi_decorator_of(c), loss->bytes);
 }
 
-static const GooiAllocatorOps limit_ops = {.reset = limit_reset, .owns = gooi_decorator_owns};
+static const GooiAllocatorOps limit_ops = {.reset = gooi_decorator_reset,
+                                           .owns = gooi_decorator_owns};
 
 GooAllocator *goo_limit_allocator_create(GooAllocator *parent, size_t max_bytes) {
     GooAllocator functions = {
@@ -115,7 +115,7 @@ GooAllocator *goo_limit_allocator_create(GooAllocator *parent, size_t max_bytes)
         .resize = limit_resize,
         .name = "limit",
     };
-    LimitAllocator *l = gooi_decorator_create(sizeof *l, parent, &functions, &limit_ops);
+    LimitAllocator *l = gooi_decorator_create(sizeof *l, parent, &functions, &limit_ops, limit_lost);
     if (l == NULL) {
         return NULL;
     }

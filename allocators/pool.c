@@ -522,6 +522,7 @@ static void pool_reset(GooAllocator *a) {
     pool->counted_bytes = pool->counted = 0;
     pool_unlock(pool);
     gooi_settle_all(a, bytes, count);
+    gooi_claims_lost_all(a);
 }
 
 /* --- create and destroy --- */
@@ -531,6 +532,7 @@ static const GooiAllocatorOps pool_ops = {.reset = pool_reset, .owns = pool_owns
 static void pool_destroy(void *self) {
     Pool *pool = self;
     GooAllocator *parent = pool->parent;
+    gooi_claims_lost_all(&pool->head.allocator);
     for (size_t i = 0; i < pool->block_count; i++) {
         pool_free_block(pool, pool->blocks[i]);
     }

@@ -17,6 +17,7 @@
 #include "goo/allocators/region.h"
 
 #include "allocators/impl.h"
+#include "runtime/callbacks.h"
 
 #include <errno.h>
 
@@ -147,6 +148,7 @@ GooStatus goo_region_end(GooAllocator *a) {
         return GOO_ERR_INVALID_ARGUMENT;
     }
     region_pop(region, GOOI_KEEP_SPARE);
+    gooi_callbacks_notify(GOO_EVENT_RESET, a, 0, 0);
     return GOO_OK;
 }
 
@@ -206,7 +208,8 @@ GooAllocator *goo_region_allocator_create_with(GooAllocator *parent,
     if (region == NULL) {
         return NULL;
     }
-    gooi_source_init(&region->source, parent, options->region_size, 0);
+    gooi_source_init(&region->source, &region->head.allocator, parent, options->region_size,
+                     0);
     region->source.spare_max = REGION_SPARE_CHUNKS;
     region->source.refuse_large = !options->allow_large;
     gooi_lane_init(&region->base.lane, &region->source);
@@ -222,7 +225,7 @@ GooAllocator *goo_region_allocator_create_with(GooAllocator *parent,
         .resize = region_resize,
         .name = "region",
         .capabilities = GOO_ALLOCATOR_RESIZES | GOO_ALLOCATOR_RESETS | GOO_ALLOCATOR_OWNS |
-                        GOOI_ALLOCATOR_EXTENDED,
+                        GOOI_ALLOCATOR_EXTENDED | GOOI_ALLOCATOR_PAGES | GOOI_ALLOCATOR_CLAIMS,
     };
     return &region->head.allocator;
 }

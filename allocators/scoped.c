@@ -15,6 +15,7 @@
 #include "goo/allocators/scoped.h"
 
 #include "allocators/impl.h"
+#include "runtime/callbacks.h"
 
 #include <errno.h>
 
@@ -120,6 +121,7 @@ void goo_scope_unwind(GooAllocator *a, size_t mark) {
                 "goo_scope_unwind: mark %zu lies ahead of the scope, which is at %zu", mark,
                 gooi_lane_position(&scope->lane));
     scope_unwind(scope, mark);
+    gooi_callbacks_notify(GOO_EVENT_RESET, a, 0, 0);
 }
 
 /* --- create and destroy --- */
@@ -147,7 +149,7 @@ GooAllocator *goo_scoped_allocator_create(GooAllocator *parent) {
     if (scope == NULL) {
         return NULL;
     }
-    gooi_source_init(&scope->source, parent, SCOPE_BLOCK_SIZE, 0);
+    gooi_source_init(&scope->source, &scope->head.allocator, parent, SCOPE_BLOCK_SIZE, 0);
     scope->source.spare_max = 1;
     gooi_lane_init(&scope->lane, &scope->source);
     scope->head.ops = &scope_ops;
@@ -160,7 +162,7 @@ GooAllocator *goo_scoped_allocator_create(GooAllocator *parent) {
         .resize = scope_resize,
         .name = "scoped",
         .capabilities = GOO_ALLOCATOR_RESIZES | GOO_ALLOCATOR_RESETS | GOO_ALLOCATOR_OWNS |
-                        GOOI_ALLOCATOR_EXTENDED,
+                        GOOI_ALLOCATOR_EXTENDED | GOOI_ALLOCATOR_PAGES | GOOI_ALLOCATOR_CLAIMS,
     };
     return &scope->head.allocator;
 }

@@ -12,11 +12,12 @@
 
 #include <errno.h>
 
-void gooi_source_init(GooiChunkSource *source, GooAllocator *parent, size_t block_size,
-                      size_t max_bytes) {
+void gooi_source_init(GooiChunkSource *source, GooAllocator *owner, GooAllocator *parent,
+                      size_t block_size, size_t max_bytes) {
     block_size = block_size == 0 ? GOOI_BLOCK_SIZE_DEFAULT : block_size;
     block_size = block_size < GOOI_BLOCK_SIZE_MIN ? GOOI_BLOCK_SIZE_MIN : block_size;
     *source = (GooiChunkSource){
+        .owner = owner,
         .parent = parent,
         .block_size = block_size & ~(size_t)(GOO_DEFAULT_ALIGNMENT - 1),
         .max_bytes = max_bytes == 0 ? SIZE_MAX : max_bytes,

@@ -44,6 +44,8 @@ static void stack_count(Stack *stack, size_t count, size_t bytes) {
 
 static void *stack_alloc(void *ctx, size_t size, size_t alignment, GooAllocOptions options) {
     Stack *stack = ctx;
+    size_t asked = size;
+    gooi_round_to_pages(options, &size, &alignment);
     alignment = alignment < _Alignof(StackHeader) ? _Alignof(StackHeader) : alignment;
     uintptr_t cursor = (uintptr_t)stack->cursor;
     size_t skip = sizeof(StackHeader) + (-(cursor + sizeof(StackHeader)) & (alignment - 1));
@@ -61,7 +63,7 @@ static void *stack_alloc(void *ctx, size_t size, size_t alignment, GooAllocOptio
     }
     if ((options & GOOI_ALLOC_COUNTED) != 0) {
         stack->counted++;
-        stack->counted_bytes += size;
+        stack->counted_bytes += asked;
     }
     return p;
 }
@@ -121,10 +123,12 @@ static void stack_reset(GooAllocator *a) {
     stack->top = NULL;
     stack->counted = stack->counted_bytes = 0;
     gooi_settle_all(a, bytes, count);
+    gooi_claims_lost_all(a);
 }
 
 static void stack_destroy(void *self) {
     Stack *stack = self;
+    gooi_claims_lost_all(&stack->head.allocator);
     goo_memory_free_with(stack->parent, stack, stack->allocated_size);
 }
 
@@ -164,7 +168,7 @@ GooAllocator *goo_stack_allocator_create(GooAllocator *parent, size_t capacity) 
         .resize = stack_resize,
         .name = "stack",
         .capabilities = GOO_ALLOCATOR_FREES | GOO_ALLOCATOR_RESIZES | GOO_ALLOCATOR_RESETS |
-                        GOO_ALLOCATOR_OWNS | GOOI_ALLOCATOR_EXTENDED,
+                        GOO_ALLOCATOR_OWNS | GOOI_ALLOCATOR_EXTENDED | GOOI_ALLOCATOR_PAGES,
     };
     return &stack->head.allocator;
 }

@@ -98,13 +98,11 @@ static bool tracking_resize(void *ctx, void *ptr, size_t old_size, size_t new_si
     return resized;
 }
 
-static void tracking_reset(GooAllocator *a) {
-    TrackingAllocator *t = (TrackingAllocator *)(void *)a;
-    GooiKeptTotal kept = gooi_decorator_reset(&t->base);
-    size_t freed = atomic_load_explicit(&t->allocations, memory_order_relaxed) -
-                   atomic_load_explicit(&t->frees, memory_order_relaxed) - kept.count;
-    tracking_shrink(t, atomic_load_explicit(&t->bytes, memory_order_relaxed) - kept.bytes);
-    tracking_add(t, &t->frees, freed);
+/* Blocks went without a free each. */
+static void tracking_lost(GooiClaimant *c, const GooiLoss *loss) {
+    TrackingAllocator *t = (TrackingAllocator *)(void *)gooi_decorator_of(c);
+    tracking_shrink(t, loss->bytes);
+    tracking_add(t, &t->frees, loss->count);
 }
 
 /* TRACKING-3. Tries a few times for a moment at which nobody freed, when the three agree. */
@@ -137,7 +135,7 @@ static void tracking_refused(GooAllocator *a) {
 
 GooAllocator *goo_tracking_allocator_create(GooAllocator *parent) {
     static const GooiAllocatorOps ops = {
-        .reset = tracking_reset,
+        .reset = gooi_decorator_reset,
         .owns = gooi_decorator_owns,
         .stats = tracking_stats,
         .refused = tracking_refused,
@@ -149,7 +147,7 @@ GooAllocator *goo_tracking_allocator_create(GooAllocator *parent) {
         .resize = tracking_resize,
         .name = "tracking",
     };
-    TrackingAllocator *t = gooi_decorator_create(sizeof *t, parent, &functions, &ops);
+    TrackingAllocator *t = gooi_decorator_create(sizeof *t, parent, &functions, &ops, tracking_lost);
     if (t == NULL) {
         return NULL;
     }

@@ -56,6 +56,7 @@ GOOI_THREAD_LOCAL GooiSite gooi_site = {NULL, 0};
 _Atomic size_t gooi_limit_max = 0;
 _Atomic size_t gooi_limit_used = 0;
 GooiRegistry gooi_registry = {.lock = ATOMIC_FLAG_INIT};
+GooiClaims gooi_claims = {.lock = ATOMIC_FLAG_INIT};
 
 _Atomic uint64_t gooi_check_key = 0;
 GOOI_THREAD_LOCAL GooiScratch gooi_scratch = {NULL, NULL, NULL};

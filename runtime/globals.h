@@ -39,11 +39,22 @@
  * API's header. The front door takes no private bits from callers. */
 #define GOOI_ALLOC_COUNTED 0x40000000u
 #define GOOI_ALLOC_HEADER 0x80000000u
-#define GOOI_ALLOC_PUBLIC 0xffffu
+#define GOOI_ALLOC_PUBLIC 0xfffu
+
+/* Private bits that decorators hand down with a request: whose block it is (allocators/claims.h),
+ * and that it begins with a hidden header there. */
+#define GOOI_ALLOC_CLAIM_ID 0x1ffff000u
+#define GOOI_ALLOC_CLAIM_HEADER 0x20000000u
+#define GOOI_ALLOC_CLAIM (GOOI_ALLOC_CLAIM_ID | GOOI_ALLOC_CLAIM_HEADER)
+enum { GOOI_ALLOC_CLAIM_SHIFT = 12, GOOI_ALLOC_CLAIM_ID_MAX = 0x1ffff };
 
 /* Private bit: its memory comes from another allocator through the front door, which counts it
  * there, or from the caller. An extended allocator counts as one of these anyway. */
 #define GOOI_ALLOCATOR_DERIVED 0x08000000u
+
+/* Private bit: it notes the claims of requests, and tells of each claimed block that it takes back
+ * without a free. */
+#define GOOI_ALLOCATOR_CLAIMS 0x04000000u
 
 /* Whether memory enters the process here: what process-wide figures, limits and the table of
  * blocks are about. */
@@ -160,6 +171,18 @@ extern _Atomic size_t gooi_limit_used; /* wraps below 0 when blocks from before 
 /* Allocators by name (runtime/registry.h). */
 typedef struct GooiRegistry GooiRegistry;
 extern GooiRegistry gooi_registry;
+
+/* Who claims blocks in allocators that take many back at once (allocators/claims.h). */
+enum { GOOI_CLAIM_BUCKETS = 64 };
+typedef struct GooiClaimant GooiClaimant;
+typedef struct GooiShare GooiShare;
+typedef struct GooiClaims {
+    atomic_flag lock;
+    uint32_t last_id;
+    GooiClaimant *by_id[GOOI_CLAIM_BUCKETS];
+    GooiShare *by_base[GOOI_CLAIM_BUCKETS];
+} GooiClaims;
+extern GooiClaims gooi_claims;
 
 /* The secret in the check words of legacy blocks; 0 until the first such block is made. */
 extern _Atomic uint64_t gooi_check_key;

@@ -34,7 +34,7 @@ static void *memory_call_mechanism(const GooiRequest *request) {
     if (memory_emulates_pages(request)) {
         size = gooi_align_up(size, gooi_platform_page_size());
     }
-    GooAllocOptions options = request->options & GOOI_ALLOC_PUBLIC;
+    GooAllocOptions options = request->options & (GOOI_ALLOC_PUBLIC | GOOI_ALLOC_CLAIM);
     if (gooi_memory_watched(a)) {
         options |= GOOI_ALLOC_COUNTED | (request->header != 0 ? GOOI_ALLOC_HEADER : 0u);
     }
@@ -445,7 +445,7 @@ static void *memory_alloc_full(GooAllocator *a, size_t size, size_t alignment,
     void *p = NULL;
     if (!memory_emulates_pages(&request)) {
         p = gooi_memory_fast(request.allocator, size, 0, request.alignment,
-                             options & GOOI_ALLOC_PUBLIC, &tried);
+                             options & (GOOI_ALLOC_PUBLIC | GOOI_ALLOC_CLAIM), &tried);
     }
     return p != NULL ? p : gooi_memory_complete(&request, tried);
 }
@@ -480,7 +480,12 @@ void *goo_memory_alloc_zeroed_with(GooAllocator *a, size_t size) {
 
 void *goo_memory_alloc_options(GooAllocator *a, size_t size, size_t alignment,
                                GooAllocOptions options) {
-    return memory_alloc_full(a, size, alignment, options, __func__);
+    return memory_alloc_full(a, size, alignment, options & GOOI_ALLOC_PUBLIC, __func__);
+}
+
+void *gooi_memory_alloc_claimed(GooAllocator *a, size_t size, size_t alignment,
+                                GooAllocOptions options) {
+    return memory_alloc_full(a, size, alignment, options, "goo_memory_alloc_options");
 }
 
 void *goo_memory_alloc_array(GooAllocator *a, size_t count, size_t element_size,
@@ -489,7 +494,7 @@ void *goo_memory_alloc_array(GooAllocator *a, size_t count, size_t element_size,
     if (gooi_multiply_overflows(count, element_size, &size)) {
         size = SIZE_MAX; /* refused for its size, like any other that can't be met */
     }
-    return memory_alloc_full(a, size, 0, options, __func__);
+    return memory_alloc_full(a, size, 0, options & GOOI_ALLOC_PUBLIC, __func__);
 }
 
 void *goo_memory_dup_with(GooAllocator *a, const void *src, size_t size) {
@@ -583,7 +588,14 @@ void *goo_memory_realloc_with(GooAllocator *a, void *ptr, size_t old_size, size_
 
 void *goo_memory_realloc_options(GooAllocator *a, void *ptr, size_t old_size, size_t new_size,
                                  size_t alignment, GooAllocOptions options) {
-    return memory_realloc(a, ptr, old_size, new_size, alignment, options, __func__);
+    return memory_realloc(a, ptr, old_size, new_size, alignment, options & GOOI_ALLOC_PUBLIC,
+                          __func__);
+}
+
+void *gooi_memory_realloc_claimed(GooAllocator *a, void *ptr, size_t old_size, size_t new_size,
+                                  size_t alignment, GooAllocOptions options) {
+    return memory_realloc(a, ptr, old_size, new_size, alignment, options,
+                          "goo_memory_realloc_options");
 }
 
 /* The mechanism's work, with the record of the block kept. */

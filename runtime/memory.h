@@ -56,6 +56,12 @@ void *gooi_memory_alloc_counted(GooAllocator *a, size_t size, size_t header, siz
 void gooi_memory_release_watched(GooAllocator *a, void *ptr, size_t size, size_t header,
                                  size_t alignment, const char *call);
 
+/* goo_memory_alloc_options and goo_memory_realloc_options, with a claim among the options. */
+void *gooi_memory_alloc_claimed(GooAllocator *a, size_t size, size_t alignment,
+                                GooAllocOptions options);
+void *gooi_memory_realloc_claimed(GooAllocator *a, void *ptr, size_t old_size, size_t new_size,
+                                  size_t alignment, GooAllocOptions options);
+
 /* A request failed for good: counts it. */
 void gooi_memory_count_failed(GooAllocator *a);
 

@@ -30,7 +30,8 @@ typedef enum GooMemoryEventKind {
     GOO_EVENT_REALLOC,       /* also in place: old_ptr, old_size, ptr, size, alignment */
     GOO_EVENT_FREE,          /* about to be freed: ptr, size, alignment */
     GOO_EVENT_OUT_OF_MEMORY, /* a request failed for good: size, alignment; old_ptr of a realloc */
-    GOO_EVENT_RESET,         /* goo_allocator_reset took all blocks of the allocator back */
+    GOO_EVENT_RESET,         /* the allocator took blocks back without a free each: a reset, rewind,
+                                end of a region or unwind; which, goo_allocator_owns tells */
     GOO_EVENT_GC_BEGIN,      /* a collection begins: size, bytes in use by the heap */
     GOO_EVENT_GC_END,        /* and ends: size, bytes live in it; no collected object may be made
                                 in these two */
