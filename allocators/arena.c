@@ -279,7 +279,7 @@ GooAllocator *goo_arena_allocator_create_with(GooAllocator *parent,
         .resize = arena_resize,
         .name = "arena",
         .capabilities = GOO_ALLOCATOR_RESIZES | GOO_ALLOCATOR_RESETS | GOO_ALLOCATOR_OWNS |
-                        GOOI_ALLOCATOR_EXTENDED,
+                        GOOI_ALLOCATOR_EXTENDED | GOOI_ALLOCATOR_PAGES,
     };
     return &arena->head.allocator;
 }

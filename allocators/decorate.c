@@ -53,7 +53,7 @@ static bool decorate_grow(GooiDecorator *d) {
     return true;
 }
 
-static bool decorate_keep(GooiDecorator *d, void *ptr, size_t size) {
+bool gooi_decorator_keep(GooiDecorator *d, void *ptr, size_t size) {
     decorate_lock(d);
     size_t count = decorate_kept_count(d);
     bool room = count < d->kept_capacity || decorate_grow(d);
@@ -65,17 +65,32 @@ static bool decorate_keep(GooiDecorator *d, void *ptr, size_t size) {
     return room;
 }
 
-/* A block is now at `ptr` with `size` bytes; 0: it is gone. Most blocks are not in the array. */
-static void decorate_changed(GooiDecorator *d, const void *old_ptr, void *ptr, size_t size) {
+/* The place behind the block's in the array, or 0: most blocks are not in it. Under the lock. */
+static size_t decorate_find(const GooiDecorator *d, const void *ptr) {
+    size_t i = decorate_kept_count(d);
+    while (i != 0 && d->kept[i - 1].ptr != ptr) {
+        i--;
+    }
+    return i;
+}
+
+bool gooi_decorator_keeps(GooiDecorator *d, const void *ptr) {
+    if (decorate_kept_count(d) == 0) {
+        return false;
+    }
+    decorate_lock(d);
+    bool kept = decorate_find(d, ptr) != 0;
+    decorate_unlock(d);
+    return kept;
+}
+
+void gooi_decorator_changed(GooiDecorator *d, const void *old_ptr, void *ptr, size_t size) {
     if (decorate_kept_count(d) == 0) {
         return;
     }
     decorate_lock(d);
     size_t count = decorate_kept_count(d);
-    size_t i = count;
-    while (i != 0 && d->kept[i - 1].ptr != old_ptr) {
-        i--;
-    }
+    size_t i = decorate_find(d, old_ptr);
     if (i != 0 && size != 0) {
         d->kept[i - 1] = (GooiKeptBlock){ptr, size};
     } else if (i != 0) {
@@ -90,7 +105,7 @@ void *gooi_decorator_alloc(GooiDecorator *d, size_t size, size_t alignment,
     void *p = goo_memory_alloc_options(d->parent, size, alignment, options & ~DECORATE_OWN_OPTIONS);
     bool persists =
         (options & GOO_ALLOC_PERSIST) != 0 && (d->parent->capabilities & GOO_ALLOCATOR_RESETS) != 0;
-    if (p != NULL && persists && !decorate_keep(d, p, size)) {
+    if (p != NULL && persists && !gooi_decorator_keep(d, p, size)) {
         goo_memory_free_options(d->parent, p, size, alignment);
         errno = ENOMEM;
         return NULL;
@@ -103,13 +118,13 @@ void *gooi_decorator_realloc(GooiDecorator *d, void *ptr, size_t old_size, size_
     void *p = goo_memory_realloc_options(d->parent, ptr, old_size, new_size, alignment,
                                          options & ~DECORATE_OWN_OPTIONS);
     if (p != NULL) {
-        decorate_changed(d, ptr, p, new_size);
+        gooi_decorator_changed(d, ptr, p, new_size);
     }
     return p;
 }
 
 void gooi_decorator_free(GooiDecorator *d, void *ptr, size_t size, size_t alignment) {
-    decorate_changed(d, ptr, NULL, 0);
+    gooi_decorator_changed(d, ptr, NULL, 0);
     goo_memory_free_options(d->parent, ptr, size, alignment);
 }
 
@@ -117,19 +132,18 @@ bool gooi_decorator_resize(GooiDecorator *d, void *ptr, size_t old_size, size_t 
                            size_t alignment) {
     bool resized = goo_memory_resize_options(d->parent, ptr, old_size, new_size, alignment);
     if (resized) {
-        decorate_changed(d, ptr, ptr, new_size);
+        gooi_decorator_changed(d, ptr, ptr, new_size);
     }
     return resized;
 }
 
-GooiKeptTotal gooi_decorator_reset(GooiDecorator *d) {
-    bool knows = (d->parent->capabilities & GOO_ALLOCATOR_OWNS) != 0;
-    goo_allocator_reset(d->parent);
+GooiKeptTotal gooi_decorator_count_kept(GooiDecorator *d, GooAllocator *holder) {
+    bool knows = (holder->capabilities & GOO_ALLOCATOR_OWNS) != 0;
     decorate_lock(d);
     GooiKeptTotal total = {0, 0};
     size_t count = decorate_kept_count(d);
     for (size_t i = 0; i < count; i++) {
-        if (!knows || goo_allocator_owns(d->parent, d->kept[i].ptr)) {
+        if (!knows || goo_allocator_owns(holder, d->kept[i].ptr)) {
             total.bytes += d->kept[i].size;
             d->kept[total.count++] = d->kept[i];
         }
@@ -137,6 +151,11 @@ GooiKeptTotal gooi_decorator_reset(GooiDecorator *d) {
     decorate_set_kept_count(d, total.count);
     decorate_unlock(d);
     return total;
+}
+
+GooiKeptTotal gooi_decorator_reset(GooiDecorator *d) {
+    goo_allocator_reset(d->parent);
+    return gooi_decorator_count_kept(d, d->parent);
 }
 
 bool gooi_decorator_owns(GooAllocator *a, const void *ptr) {

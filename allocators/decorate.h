@@ -58,6 +58,14 @@ bool gooi_decorator_resize(GooiDecorator *d, void *ptr, size_t old_size, size_t 
                            size_t alignment);
 /* Resets the parent, which can. */
 GooiKeptTotal gooi_decorator_reset(GooiDecorator *d);
+
+/* DECORATE-2 by hand, for who has two parents: a block is to persist (false: no memory to note it);
+ * whether it was; a block, noted or not, is now at `ptr` with `size` bytes (0: it is gone); what of
+ * them `holder` still has after a reset. */
+bool gooi_decorator_keep(GooiDecorator *d, void *ptr, size_t size);
+bool gooi_decorator_keeps(GooiDecorator *d, const void *ptr);
+void gooi_decorator_changed(GooiDecorator *d, const void *old_ptr, void *ptr, size_t size);
+GooiKeptTotal gooi_decorator_count_kept(GooiDecorator *d, GooAllocator *holder);
 /* The `owns` of GooiAllocatorOps. */
 bool gooi_decorator_owns(GooAllocator *a, const void *ptr);
 

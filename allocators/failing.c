@@ -14,6 +14,7 @@
 
 #include "allocators/decorate.h"
 #include "runtime/check.h"
+#include "runtime/memory.h"
 
 #include <errno.h>
 
@@ -64,7 +65,8 @@ static bool failing_resize(void *ctx, void *ptr, size_t old_size, size_t new_siz
 
 static void failing_reset(GooAllocator *a) {
     FailingAllocator *f = (FailingAllocator *)(void *)a;
-    gooi_decorator_reset(&f->base);
+    GooiKeptTotal kept = gooi_decorator_reset(&f->base);
+    gooi_memory_settle_all_but(a, kept.bytes, kept.count);
 }
 
 static const GooiAllocatorOps failing_ops = {.reset = failing_reset, .owns = gooi_decorator_owns};

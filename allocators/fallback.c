@@ -1,6 +1,6 @@
 /* The fallback allocator: asks the first, then the second; whose a block is, the first can say.
  *
- *   FALLBACK-1  a block belongs to the first iff the first owns its address, so nothing is noted
+ *   FALLBACK-1  a block belongs to the first iff the first owns its address, so that is not noted
  *   FALLBACK-2  the two are reached through the front door and see sizes, alignments and options as
  *               the caller gave them, so that what they count at the beginning and end of a block
  *               agrees, also when it moved
@@ -9,6 +9,7 @@
  */
 #include "goo/allocators/fallback.h"
 
+#include "allocators/decorate.h"
 #include "allocators/impl.h"
 #include "runtime/system.h"
 
@@ -16,23 +17,32 @@
 #include <string.h>
 
 typedef struct Fallback {
-    GooiExtendedAllocator head;
+    GooiDecorator base; /* its parent is not used; blocks that survive a reset are noted in it */
     GooAllocator *first, *second;
 } Fallback;
+
+/* Both failed: one that ran out of memory decides, so that a handler which frees some is asked. */
+static void fallback_set_reason(int first_reason) {
+    errno = first_reason == ENOMEM ? ENOMEM : errno;
+}
 
 /* For the two: a failure of theirs is not the end yet. */
 static GooAllocOptions fallback_options(GooAllocOptions options) {
     return options & GOOI_ALLOC_PUBLIC & ~(GooAllocOptions)GOO_ALLOC_NOFAIL;
 }
 
-static void *fallback_alloc(void *ctx, size_t size, size_t alignment, GooAllocOptions options) {
-    const Fallback *f = ctx;
+static void *fallback_obtain(const Fallback *f, size_t size, size_t alignment,
+                             GooAllocOptions options) {
     options = fallback_options(options);
     int saved_errno = errno;
     void *p = goo_memory_alloc_options(f->first, size, alignment, options);
     if (p == NULL) {
+        int first_reason = errno;
         errno = saved_errno;
         p = goo_memory_alloc_options(f->second, size, alignment, options);
+        if (p == NULL) {
+            fallback_set_reason(first_reason);
+        }
     }
     return p;
 }
@@ -41,18 +51,37 @@ static GooAllocator *fallback_owner(const Fallback *f, const void *ptr) {
     return goo_allocator_owns(f->first, ptr) ? f->first : f->second;
 }
 
+static void *fallback_alloc(void *ctx, size_t size, size_t alignment, GooAllocOptions options) {
+    Fallback *f = ctx;
+    void *p = fallback_obtain(f, size, alignment, options);
+    bool persists = (options & GOO_ALLOC_PERSIST) != 0 && f->base.head.ops->reset != NULL;
+    if (p != NULL && persists && !gooi_decorator_keep(&f->base, p, size)) {
+        goo_memory_free_options(fallback_owner(f, p), p, size, alignment);
+        errno = ENOMEM;
+        return NULL;
+    }
+    return p;
+}
+
 static void fallback_free(void *ctx, void *ptr, size_t size, size_t alignment) {
-    goo_memory_free_options(fallback_owner(ctx, ptr), ptr, size, alignment);
+    Fallback *f = ctx;
+    gooi_decorator_changed(&f->base, ptr, NULL, 0);
+    goo_memory_free_options(fallback_owner(f, ptr), ptr, size, alignment);
 }
 
 static bool fallback_resize(void *ctx, void *ptr, size_t old_size, size_t new_size,
                             size_t alignment) {
-    return goo_memory_resize_options(fallback_owner(ctx, ptr), ptr, old_size, new_size, alignment);
+    Fallback *f = ctx;
+    GooAllocator *owner = fallback_owner(f, ptr);
+    bool resized = goo_memory_resize_options(owner, ptr, old_size, new_size, alignment);
+    if (resized) {
+        gooi_decorator_changed(&f->base, ptr, ptr, new_size);
+    }
+    return resized;
 }
 
-static void *fallback_realloc(void *ctx, void *ptr, size_t old_size, size_t new_size,
-                              size_t alignment, GooAllocOptions options) {
-    const Fallback *f = ctx;
+static void *fallback_move(const Fallback *f, void *ptr, size_t old_size, size_t new_size,
+                           size_t alignment, GooAllocOptions options) {
     GooAllocator *owner = fallback_owner(f, ptr);
     options = fallback_options(options);
     int saved_errno = errno;
@@ -61,11 +90,25 @@ static void *fallback_realloc(void *ctx, void *ptr, size_t old_size, size_t new_
         return p;
     }
     GooAllocator *other = owner == f->first ? f->second : f->first;
+    int first_reason = errno;
     errno = saved_errno;
     p = goo_memory_alloc_options(other, new_size, alignment, options);
+    if (p == NULL) {
+        fallback_set_reason(first_reason);
+        return NULL;
+    }
+    memcpy(p, ptr, old_size < new_size ? old_size : new_size);
+    goo_memory_free_options(owner, ptr, old_size, alignment);
+    return p;
+}
+
+static void *fallback_realloc(void *ctx, void *ptr, size_t old_size, size_t new_size,
+                              size_t alignment, GooAllocOptions options) {
+    Fallback *f = ctx;
+    options |= gooi_decorator_keeps(&f->base, ptr) ? GOO_ALLOC_PERSIST : 0u;
+    void *p = fallback_move(f, ptr, old_size, new_size, alignment, options);
     if (p != NULL) {
-        memcpy(p, ptr, old_size < new_size ? old_size : new_size);
-        goo_memory_free_options(owner, ptr, old_size, alignment);
+        gooi_decorator_changed(&f->base, ptr, p, new_size);
     }
     return p;
 }
@@ -76,14 +119,11 @@ static bool fallback_owns(GooAllocator *a, const void *ptr) {
 }
 
 static void fallback_reset(GooAllocator *a) {
-    const Fallback *f = (const Fallback *)(const void *)a;
+    Fallback *f = (Fallback *)(void *)a;
     goo_allocator_reset(f->first);
     goo_allocator_reset(f->second);
-    gooi_settle_counted(a);
-}
-
-static void fallback_destroy(void *self) {
-    gooi_system_free(NULL, self, sizeof(Fallback), GOO_DEFAULT_ALIGNMENT);
+    GooiKeptTotal kept = gooi_decorator_count_kept(&f->base, a);
+    gooi_memory_settle_all_but(a, kept.bytes, kept.count);
 }
 
 static uint32_t fallback_capabilities(const Fallback *f) {
@@ -106,30 +146,29 @@ GooAllocator *goo_fallback_allocator_create(GooAllocator *first, GooAllocator *s
         errno = EINVAL;
         return NULL;
     }
-    /* Not from one of the two: a reset of it would take this away. */
-    Fallback *f = gooi_system_alloc(NULL, sizeof *f, GOO_DEFAULT_ALIGNMENT, GOO_ALLOC_ZERO);
+    Fallback probe = {.first = first, .second = second};
+    uint32_t capabilities = fallback_capabilities(&probe);
+    bool can_reset = (capabilities & GOO_ALLOCATOR_RESETS) != 0;
+    bool can_own = (capabilities & GOO_ALLOCATOR_OWNS) != 0;
+    const GooiAllocatorOps *ops = can_reset && can_own ? &resets_and_owns
+                                  : can_reset          ? &resets
+                                  : can_own            ? &owns
+                                                       : &neither;
+    GooAllocator functions = {
+        .alloc = fallback_alloc,
+        .realloc = fallback_realloc,
+        .free = fallback_free,
+        .resize = fallback_resize,
+        .name = "fallback",
+    };
+    /* Not from one of the two: a reset of it would take this away (DECORATE-1). */
+    Fallback *f = gooi_decorator_create(sizeof *f, first, &functions, ops);
     if (f == NULL) {
-        errno = ENOMEM;
         return NULL;
     }
     f->first = first;
     f->second = second;
-    uint32_t capabilities = fallback_capabilities(f);
-    bool can_reset = (capabilities & GOO_ALLOCATOR_RESETS) != 0;
-    bool can_own = (capabilities & GOO_ALLOCATOR_OWNS) != 0;
-    f->head.ops = can_reset && can_own ? &resets_and_owns
-                  : can_reset          ? &resets
-                  : can_own            ? &owns
-                                       : &neither;
-    f->head.allocator = (GooAllocator){
-        .alloc = fallback_alloc,
-        .realloc = fallback_realloc,
-        .free = fallback_free,
-        .destroy = fallback_destroy,
-        .context = f,
-        .resize = fallback_resize,
-        .name = "fallback",
-        .capabilities = capabilities,
-    };
-    return &f->head.allocator;
+    f->base.head.allocator.resize = fallback_resize;
+    f->base.head.allocator.capabilities = capabilities;
+    return &f->base.head.allocator;
 }

@@ -82,7 +82,7 @@ static bool fixed_owns(GooAllocator *a, const void *ptr) {
 
 static void fixed_reset(GooAllocator *a) {
     ((GooFixedBuffer *)(void *)a)->used = 0;
-    gooi_settle_counted(a);
+    gooi_memory_settle_all_but(a, 0, 0);
 }
 
 /* Nothing is the allocator's own; what it gave can not be told from what is free any more. */

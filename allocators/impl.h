@@ -35,6 +35,7 @@
 #include "runtime/check.h"
 #include "runtime/globals.h"
 #include "runtime/memory.h"
+#include "runtime/platform/platform.h"
 #include "runtime/poison.h"
 
 /* --- parents --- */
@@ -59,12 +60,14 @@ static inline void gooi_settle_all(GooAllocator *a, size_t bytes, size_t count) 
     gooi_memory_settle(a, bytes, header, count);
 }
 
-/* The same for an allocator that keeps no sums of its own: what the front door counted. */
-static inline void gooi_settle_counted(GooAllocator *a) {
-    if (a->track_stats) {
-        GooAllocStats stats = goo_get_alloc_stats(a);
-        gooi_memory_settle(a, stats.bytes_reserved, stats.bytes_reserved - stats.bytes_allocated,
-                           stats.allocation_count);
+/* GOO_ALLOC_PAGE makes whole pages of a size. Who counts a block counts what was asked for, so the
+ * mechanisms that keep such counts do the rounding themselves (GOOI_ALLOCATOR_PAGES). FRONT-1: the
+ * sum fits. */
+static inline void gooi_round_to_pages(size_t *size, size_t *alignment, GooAllocOptions options) {
+    if (GOOI_UNLIKELY((options & GOO_ALLOC_PAGE) != 0)) {
+        size_t page_size = gooi_platform_page_size();
+        *size = gooi_align_up(*size, page_size);
+        *alignment = *alignment < page_size ? page_size : *alignment;
     }
 }
 
@@ -192,7 +195,7 @@ void gooi_lane_zero(const GooiLane *lane, uint8_t *p, size_t size);
 #endif
 
 /* The options that the fast path leaves to gooi_lane_alloc. */
-#define GOOI_LANE_SPECIAL (GOO_ALLOC_ZERO | GOOI_ALLOC_COUNTED)
+#define GOOI_LANE_SPECIAL (GOO_ALLOC_ZERO | GOO_ALLOC_PAGE | GOOI_ALLOC_COUNTED)
 
 /* The fast path: a block from the newest chunk. False: it has no room. */
 static GOOI_ALWAYS_INLINE bool gooi_lane_bump(GooiLane *lane, size_t size, size_t alignment,

@@ -190,7 +190,8 @@ static bool lane_is_large(const GooiLane *lane, size_t size, size_t alignment, s
     return slack > room || size > room - slack;
 }
 
-static void *lane_alloc_small(GooiLane *lane, size_t size, size_t alignment,
+/* `asked`: what is counted of `size` bytes. */
+static void *lane_alloc_small(GooiLane *lane, size_t size, size_t asked, size_t alignment,
                               GooAllocOptions options) {
     bool counted = (options & GOOI_ALLOC_COUNTED) != 0;
     size_t front = counted ? GOOI_RECORD_SIZE : 0;
@@ -203,7 +204,7 @@ static void *lane_alloc_small(GooiLane *lane, size_t size, size_t alignment,
         p = lane_place(lane, size, alignment, front);
     }
     if (counted) {
-        lane_add_record(lane, p, size, (options & GOOI_ALLOC_HEADER) != 0);
+        lane_add_record(lane, p, asked, (options & GOOI_ALLOC_HEADER) != 0);
     }
     if (lane->source->watched_memory) {
         gooi_unpoison(p, size, false);
@@ -232,7 +233,7 @@ static GooiLarge *lane_new_stub(GooiLane *lane) {
     return (GooiLarge *)(void *)p;
 }
 
-static void *lane_alloc_large(GooiLane *lane, size_t size, size_t alignment,
+static void *lane_alloc_large(GooiLane *lane, size_t size, size_t asked, size_t alignment,
                               GooAllocOptions options) {
     GooiChunkSource *source = lane->source;
     if (source->refuse_large) {
@@ -247,7 +248,7 @@ static void *lane_alloc_large(GooiLane *lane, size_t size, size_t alignment,
                        .size = size,
                        .alignment = alignment,
                        .position = lane_position_of(lane, stub),
-                       .counted = (options & GOOI_ALLOC_COUNTED) != 0 ? size : 0,
+                       .counted = (options & GOOI_ALLOC_COUNTED) != 0 ? asked : 0,
                        .header = (options & GOOI_ALLOC_HEADER) != 0 ? GOO_DEFAULT_ALIGNMENT : 0};
     large.ptr = gooi_source_take_large(source, size, alignment, &large.size, &large.alignment);
     if (large.ptr != NULL) {
@@ -270,14 +271,16 @@ static void *lane_alloc_large(GooiLane *lane, size_t size, size_t alignment,
 }
 
 void *gooi_lane_alloc(GooiLane *lane, size_t size, size_t alignment, GooAllocOptions options) {
+    size_t asked = size;
     bool counted = (options & GOOI_ALLOC_COUNTED) != 0;
     size_t front = counted ? GOOI_RECORD_SIZE : 0;
+    gooi_round_to_pages(&size, &alignment, options);
     if (counted && alignment < GOO_DEFAULT_ALIGNMENT) {
         alignment = GOO_DEFAULT_ALIGNMENT; /* of the record in front */
     }
     return lane_is_large(lane, size, alignment, front)
-               ? lane_alloc_large(lane, size, alignment, options)
-               : lane_alloc_small(lane, size, alignment, options);
+               ? lane_alloc_large(lane, size, asked, alignment, options)
+               : lane_alloc_small(lane, size, asked, alignment, options);
 }
 
 /* --- free, resize, realloc --- */
@@ -423,8 +426,10 @@ static void *lane_move(GooiLane *lane, void *ptr, size_t old_size, size_t new_si
 void *gooi_lane_realloc(GooiLane *lane, void *ptr, size_t old_size, size_t new_size,
                         size_t alignment, GooAllocOptions options) {
     void *p = ptr;
-    if (!gooi_lane_resize(lane, ptr, old_size, new_size)) {
-        GooiLarge *large = lane_find_large(lane, ptr);
+    bool pages =
+        (options & GOO_ALLOC_PAGE) != 0 && new_size > old_size; /* more of them: it moves */
+    if (pages || !gooi_lane_resize(lane, ptr, old_size, new_size)) {
+        GooiLarge *large = pages ? NULL : lane_find_large(lane, ptr);
         p = large != NULL ? lane_realloc_large(lane, large, new_size)
                           : lane_move(lane, ptr, old_size, new_size, alignment, options);
     }

@@ -17,6 +17,7 @@
 
 #include "allocators/decorate.h"
 #include "runtime/check.h"
+#include "runtime/memory.h"
 
 #include <errno.h>
 
@@ -103,6 +104,7 @@ static void limit_reset(GooAllocator *a) {
     LimitAllocator *l = (LimitAllocator *)(void *)a;
     GooiKeptTotal kept = gooi_decorator_reset(&l->base);
     atomic_store_explicit(&l->used, kept.bytes, memory_order_relaxed);
+    gooi_memory_settle_all_but(a, kept.bytes, kept.count);
 }
 
 static const GooiAllocatorOps limit_ops = {.reset = limit_reset, .owns = gooi_decorator_owns};

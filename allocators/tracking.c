@@ -19,6 +19,7 @@
 
 #include "allocators/decorate.h"
 #include "runtime/check.h"
+#include "runtime/memory.h"
 
 typedef struct TrackingAllocator {
     GooiDecorator base;
@@ -105,6 +106,7 @@ static void tracking_reset(GooAllocator *a) {
                    atomic_load_explicit(&t->frees, memory_order_relaxed) - kept.count;
     tracking_shrink(t, atomic_load_explicit(&t->bytes, memory_order_relaxed) - kept.bytes);
     tracking_add(t, &t->frees, freed);
+    gooi_memory_settle_all_but(a, kept.bytes, kept.count);
 }
 
 /* TRACKING-3. Tries a few times for a moment at which nobody freed, when the three agree. */

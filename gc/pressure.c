@@ -148,6 +148,17 @@ static void pressure_release(GooAllocator *a, size_t bytes) {
                 a->name != NULL ? a->name : "?", bytes);
 }
 
+static void pressure_release_all_but(GooAllocator *a, size_t bytes_left) {
+    pressure_lock();
+    for (GooiAttachment *item = gooi_attachments; item != NULL; item = item->next) {
+        if (item->allocator == a && item->bytes > bytes_left) {
+            pressure_discount(item->heap, item->bytes - bytes_left);
+            item->bytes = bytes_left;
+        }
+    }
+    pressure_unlock();
+}
+
 /* The n-th heap that `a` is attached to and that this thread may collect, or NULL. */
 static GooGcHeap *pressure_nth_heap(const GooAllocator *a, size_t n) {
     GooGcHeap *found = NULL;
@@ -190,6 +201,7 @@ void gooi_pressure_init(void) {
     gooi_hooks.pressure_reserve = pressure_reserve;
     gooi_hooks.pressure_settle = pressure_settle;
     gooi_hooks.pressure_release = pressure_release;
+    gooi_hooks.pressure_release_all_but = pressure_release_all_but;
     gooi_hooks.collect = pressure_collect;
 }
 
