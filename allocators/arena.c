@@ -112,6 +112,10 @@ static bool arena_owns(GooAllocator *a, const void *ptr) {
     return gooi_lane_owns(&arena->lane, ptr) || gooi_lane_owns(&arena->persist, ptr);
 }
 
+static bool arena_persists(GooAllocator *a, const void *ptr) {
+    return gooi_lane_owns(&((Arena *)(void *)a)->persist, ptr);
+}
+
 void *goo_arena_take_slow(GooAllocator *a, size_t size, size_t alignment) {
     Arena *arena = arena_of(a, "goo_arena_take");
     alignment = alignment == 0 ? GOO_DEFAULT_ALIGNMENT : alignment;
@@ -237,7 +241,8 @@ static void arena_reset(GooAllocator *a) {
 
 /* --- create and destroy --- */
 
-static const GooiAllocatorOps arena_ops = {.reset = arena_reset, .owns = arena_owns};
+static const GooiAllocatorOps arena_ops = {
+    .reset = arena_reset, .owns = arena_owns, .persists = arena_persists};
 
 static void arena_destroy(void *self) {
     Arena *arena = self;

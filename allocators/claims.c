@@ -13,10 +13,10 @@
 #include "allocators/claims.h"
 
 #include "goo/runtime/memory.h"
-#include "goo/runtime/stats.h"
 #include "runtime/bits.h"
 #include "runtime/check.h"
 #include "runtime/memory.h"
+#include "runtime/stats.h"
 #include "runtime/system.h"
 
 #include <errno.h>
@@ -209,18 +209,9 @@ static GooiClaimant *claimant_towards(const GooiClaimant *c, const GooAllocator 
     return NULL;
 }
 
-/* The front door's part. An allocator with counters of its own is read there only. */
-static void claimant_settle(GooiClaimant *c, const GooiLoss *loss) {
-    if (gooi_allocator_ops(c->self)->stats == NULL) {
-        gooi_memory_settle(c->self, loss->bytes, loss->header, loss->count);
-    } else if ((c->self->capabilities & GOOI_ALLOCATOR_ATTACHED) != 0) {
-        gooi_hooks.pressure_release(c->self, loss->bytes);
-    }
-}
-
 static void claimant_lose(GooiClaimant *c, const GooiLoss *loss) {
     if (gooi_memory_watched(c->self)) {
-        claimant_settle(c, loss);
+        gooi_memory_settle(c->self, loss->bytes, loss->header, loss->count);
     }
     if (c->lost != NULL) {
         c->lost(c, loss);
@@ -250,7 +241,7 @@ static GooiLoss share_take(GooiShare *share) {
         .count = atomic_exchange_explicit(&share->count, 0, memory_order_relaxed),
     };
     if (share->owner->self->track_stats) {
-        GooAllocStats stats = goo_get_alloc_stats(share->owner->self);
+        GooAllocStats stats = gooi_stats_counted(share->owner->self);
         size_t header = stats.bytes_reserved - stats.bytes_allocated;
         size_t most = loss.count * GOO_DEFAULT_ALIGNMENT;
         loss.header = header < most ? header : most;

@@ -96,6 +96,12 @@ static inline void gooi_claimant_gives(const GooiClaimant *c, const void *ptr, s
     }
 }
 
+/* Whether an allocator's block survives a reset: what moves it elsewhere has to ask for that. */
+static inline bool gooi_block_persists(GooAllocator *a, const void *ptr) {
+    const GooiAllocatorOps *ops = gooi_allocator_ops(a);
+    return ops->persists != NULL && ops->persists(a, ptr);
+}
+
 /* For bases. A claimed block goes without a free; `claim`: the options that it came with. `size` as
  * the mechanism was asked for it. */
 void gooi_claims_lost(GooAllocator *base, GooAllocOptions claim, void *ptr, size_t size);

@@ -21,6 +21,7 @@
 #include "goo/runtime/memory.h"
 #include "runtime/bits.h"
 #include "runtime/check.h"
+#include "runtime/memory.h"
 #include "runtime/platform/platform.h"
 #include "runtime/system.h"
 
@@ -365,7 +366,9 @@ static void *debug_alloc_watched(DebugAllocator *d, size_t size, size_t alignmen
 
 static void *debug_alloc(void *ctx, size_t size, size_t alignment, GooAllocOptions options) {
     DebugAllocator *d = ctx;
-    if (!debug_samples(d)) {
+    bool noted = (options & GOO_ALLOC_PERSIST) != 0 &&
+                 (d->parent->capabilities & GOO_ALLOCATOR_RESETS) != 0; /* a reset must know it */
+    if (!debug_samples(d) && !noted) {
         return goo_memory_alloc_options(d->parent, size, alignment,
                                         options & ~(GooAllocOptions)GOO_ALLOC_NOFAIL);
     }
@@ -494,11 +497,14 @@ static void *debug_realloc(void *ctx, void *ptr, size_t old_size, size_t new_siz
 
 /* What a reset of the parent takes: all live blocks that do not persist. Under the lock. */
 static void debug_take_all(DebugAllocator *d, const DebugHere *here, GooiSite site,
-                           DebugFault *fault) {
+                           DebugFault *fault, size_t *out_bytes_left, size_t *out_count_left) {
     const DebugStack *stack = gooi_debug_stack_intern(&d->stacks, here);
     for (size_t i = 0; i < d->table.capacity;) {
         DebugRecord *r = d->table.slots[i].record;
         if (r == NULL || r->state != DEBUG_LIVE || (r->flags & DEBUG_PERSISTS) != 0) {
+            bool left = r != NULL && r->state == DEBUG_LIVE;
+            *out_bytes_left += left ? r->size : 0;
+            *out_count_left += left;
             i++;
             continue;
         }
@@ -522,10 +528,12 @@ static void debug_reset(GooAllocator *a) {
     DEBUG_HERE(d, &here);
     DebugFault fault = {.kind = DEBUG_FAULT_NONE};
     debug_empty_quarantine(d, &fault);
+    size_t bytes_left = 0, count_left = 0;
     gooi_debug_lock(d);
-    debug_take_all(d, &here, site, &fault);
+    debug_take_all(d, &here, site, &fault, &bytes_left, &count_left);
     gooi_debug_unlock(d);
     goo_allocator_reset(d->parent);
+    gooi_memory_settle_all_but(a, bytes_left, count_left);
     debug_raise_if(d, &fault, "goo_allocator_reset", site, &here);
 }
 

@@ -66,6 +66,10 @@ bool gooi_decorator_owns(GooAllocator *a, const void *ptr) {
     return goo_allocator_owns(((GooiDecorator *)(void *)a)->parent, ptr);
 }
 
+bool gooi_decorator_persists(GooAllocator *a, const void *ptr) {
+    return gooi_block_persists(((GooiDecorator *)(void *)a)->parent, ptr);
+}
+
 /* --- create and destroy --- */
 
 void gooi_decorator_destroy(void *self) {

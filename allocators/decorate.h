@@ -48,8 +48,9 @@ void *gooi_decorator_realloc(GooiDecorator *d, void *ptr, size_t old_size, size_
 void gooi_decorator_free(GooiDecorator *d, void *ptr, size_t size, size_t alignment);
 bool gooi_decorator_resize(GooiDecorator *d, void *ptr, size_t old_size, size_t new_size,
                            size_t alignment);
-/* The `reset` and `owns` of GooiAllocatorOps: the parent's. */
+/* For GooiAllocatorOps: the parent's answers. */
 void gooi_decorator_reset(GooAllocator *a);
 bool gooi_decorator_owns(GooAllocator *a, const void *ptr);
+bool gooi_decorator_persists(GooAllocator *a, const void *ptr);
 
 #endif

@@ -62,8 +62,11 @@ static bool failing_resize(void *ctx, void *ptr, size_t old_size, size_t new_siz
     return gooi_decorator_resize(&f->base, ptr, old_size, new_size, alignment);
 }
 
-static const GooiAllocatorOps failing_ops = {.reset = gooi_decorator_reset,
-                                             .owns = gooi_decorator_owns};
+static const GooiAllocatorOps failing_ops = {
+    .reset = gooi_decorator_reset,
+    .owns = gooi_decorator_owns,
+    .persists = gooi_decorator_persists,
+};
 
 GooAllocator *goo_failing_allocator_create(GooAllocator *parent, size_t fail_at) {
     GooAllocator functions = {

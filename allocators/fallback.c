@@ -1,6 +1,6 @@
 /* The fallback allocator: asks the first, then the second; whose a block is, the first can say.
  *
- *   FALLBACK-1  a block belongs to the first iff the first owns its address, so nothing is noted
+ *   FALLBACK-1  a block belongs to the first iff the first owns its address, so that is not noted
  *   FALLBACK-2  the two are reached through the front door and see sizes, alignments and options as
  *               the caller gave them, so that what they count at the beginning and end of a block
  *               agrees, also when it moved
@@ -21,6 +21,11 @@ typedef struct Fallback {
     GooiClaimant claimant;
 } Fallback;
 
+/* Both failed: one that ran out of memory decides, so that a handler which frees some is asked. */
+static void fallback_set_reason(int first_reason) {
+    errno = first_reason == ENOMEM ? ENOMEM : errno;
+}
+
 /* For the two: a failure of theirs is not the end yet. */
 static GooAllocOptions fallback_options(const Fallback *f, GooAllocOptions options) {
     return gooi_claimant_options(&f->claimant, options) & ~(GooAllocOptions)GOO_ALLOC_NOFAIL;
@@ -32,12 +37,15 @@ static void *fallback_alloc(void *ctx, size_t size, size_t alignment, GooAllocOp
     int saved_errno = errno;
     void *p = gooi_memory_alloc_claimed(f->first, size, alignment, options);
     if (p == NULL) {
+        int first_reason = errno;
         errno = saved_errno;
         p = gooi_memory_alloc_claimed(f->second, size, alignment, options);
+        if (p == NULL) {
+            fallback_set_reason(first_reason);
+            return NULL;
+        }
     }
-    if (p != NULL) {
-        gooi_claimant_got(&f->claimant, p, size);
-    }
+    gooi_claimant_got(&f->claimant, p, size);
     return p;
 }
 
@@ -66,6 +74,7 @@ static bool fallback_resize(void *ctx, void *ptr, size_t old_size, size_t new_si
 static void *fallback_move(const Fallback *f, GooAllocator *owner, void *ptr, size_t old_size,
                            size_t new_size, size_t alignment, GooAllocOptions options) {
     GooAllocator *other = owner == f->first ? f->second : f->first;
+    options |= gooi_block_persists(owner, ptr) ? GOO_ALLOC_PERSIST : 0u;
     void *p = gooi_memory_alloc_claimed(other, new_size, alignment, options);
     if (p != NULL) {
         memcpy(p, ptr, old_size < new_size ? old_size : new_size);
@@ -84,19 +93,26 @@ static void *fallback_realloc(void *ctx, void *ptr, size_t old_size, size_t new_
     int saved_errno = errno;
     void *p = gooi_memory_realloc_claimed(owner, ptr, old_size, new_size, alignment, options);
     if (p == NULL) {
+        int first_reason = errno;
         errno = saved_errno;
         p = fallback_move(f, owner, ptr, old_size, new_size, alignment, options);
+        if (p == NULL) {
+            fallback_set_reason(first_reason);
+            return NULL;
+        }
     }
-    if (p != NULL) {
-        gooi_share_add(share, (size_t)0 - old_size, (size_t)-1);
-        gooi_claimant_got(&f->claimant, p, new_size);
-    }
+    gooi_share_add(share, (size_t)0 - old_size, (size_t)-1);
+    gooi_claimant_got(&f->claimant, p, new_size);
     return p;
 }
 
 static bool fallback_owns(GooAllocator *a, const void *ptr) {
     const Fallback *f = (const Fallback *)(const void *)a;
     return goo_allocator_owns(f->first, ptr) || goo_allocator_owns(f->second, ptr);
+}
+
+static bool fallback_persists(GooAllocator *a, const void *ptr) {
+    return gooi_block_persists(fallback_owner((const Fallback *)(const void *)a, ptr), ptr);
 }
 
 static void fallback_reset(GooAllocator *a) {
@@ -119,11 +135,11 @@ static uint32_t fallback_capabilities(const Fallback *f) {
 }
 
 GooAllocator *goo_fallback_allocator_create(GooAllocator *first, GooAllocator *second) {
-    static const GooiAllocatorOps neither = {.reset = NULL};
-    static const GooiAllocatorOps resets = {.reset = fallback_reset};
-    static const GooiAllocatorOps owns = {.owns = fallback_owns};
-    static const GooiAllocatorOps resets_and_owns = {.reset = fallback_reset,
-                                                     .owns = fallback_owns};
+    static const GooiAllocatorOps neither = {.persists = fallback_persists};
+    static const GooiAllocatorOps resets = {.reset = fallback_reset, .persists = fallback_persists};
+    static const GooiAllocatorOps owns = {.owns = fallback_owns, .persists = fallback_persists};
+    static const GooiAllocatorOps resets_and_owns = {
+        .reset = fallback_reset, .owns = fallback_owns, .persists = fallback_persists};
     first = gooi_parent(first);
     second = gooi_parent(second);
     if ((first->capabilities & GOO_ALLOCATOR_OWNS) == 0 || first == second) {

@@ -61,17 +61,10 @@ static inline void gooi_settle_all(GooAllocator *a, size_t bytes, size_t count) 
     gooi_memory_settle(a, bytes, header, count);
 }
 
-/* The same for an allocator that keeps no sums of its own: what the front door counted. */
-static inline void gooi_settle_counted(GooAllocator *a) {
-    if (a->track_stats) {
-        GooAllocStats stats = goo_get_alloc_stats(a);
-        gooi_memory_settle(a, stats.bytes_reserved, stats.bytes_reserved - stats.bytes_allocated,
-                           stats.allocation_count);
-    }
-}
-
-/* What a block with GOO_ALLOC_PAGE takes: whole pages, from the begin of one. */
-static inline void gooi_round_to_pages(GooAllocOptions options, size_t *size, size_t *alignment) {
+/* GOO_ALLOC_PAGE makes whole pages of a size. Who counts a block counts what was asked for, so the
+ * mechanisms that keep such counts do the rounding themselves (GOOI_ALLOCATOR_PAGES). FRONT-1: the
+ * sum fits. */
+static inline void gooi_round_to_pages(size_t *size, size_t *alignment, GooAllocOptions options) {
     if (GOOI_UNLIKELY((options & GOO_ALLOC_PAGE) != 0)) {
         size_t page_size = gooi_platform_page_size();
         *size = gooi_align_up(*size, page_size);

@@ -286,7 +286,7 @@ static void *lane_alloc_large(GooiLane *lane, size_t asked, size_t size, size_t 
 
 void *gooi_lane_alloc(GooiLane *lane, size_t size, size_t alignment, GooAllocOptions options) {
     size_t room = size;
-    gooi_round_to_pages(options, &room, &alignment);
+    gooi_round_to_pages(&room, &alignment, options);
     bool noted = (options & GOOI_ALLOC_NOTED) != 0;
     size_t front = noted ? GOOI_RECORD_SIZE : 0;
     if (noted && alignment < GOO_DEFAULT_ALIGNMENT) {
@@ -448,33 +448,13 @@ static void *lane_move(GooiLane *lane, void *ptr, size_t old_size, size_t new_si
     return p;
 }
 
-/* For GOO_ALLOC_PAGE: a block that shrinks keeps its pages, and a large one those it has; any other
- * might not have been allocated with that option. */
-static bool lane_stays_on_pages(GooiLane *lane, void *ptr, size_t old_size, size_t new_size) {
-    size_t page_size = gooi_platform_page_size();
-    if (((uintptr_t)ptr & (page_size - 1)) != 0) {
-        return false;
-    }
-    GooiLarge *large = lane_find_large(lane, ptr);
-    if (large != NULL && gooi_align_up(new_size, page_size) <= large->size) {
-        large->asked = new_size;
-        return true;
-    }
-    GooiRecord *record = large == NULL ? lane_find_record(lane, ptr) : NULL;
-    if (new_size <= old_size && record != NULL) {
-        record->size = new_size;
-    }
-    return new_size <= old_size;
-}
-
 void *gooi_lane_realloc(GooiLane *lane, void *ptr, size_t old_size, size_t new_size,
                         size_t alignment, GooAllocOptions options) {
-    bool paged = (options & GOO_ALLOC_PAGE) != 0;
-    bool stays = paged ? lane_stays_on_pages(lane, ptr, old_size, new_size)
-                       : gooi_lane_resize(lane, ptr, old_size, new_size);
     void *p = ptr;
-    if (!stays) {
-        GooiLarge *large = paged ? NULL : lane_find_large(lane, ptr);
+    bool pages =
+        (options & GOO_ALLOC_PAGE) != 0 && new_size > old_size; /* more of them: it moves */
+    if (pages || !gooi_lane_resize(lane, ptr, old_size, new_size)) {
+        GooiLarge *large = pages ? NULL : lane_find_large(lane, ptr);
         p = large != NULL ? lane_realloc_large(lane, large, new_size)
                           : lane_move(lane, ptr, old_size, new_size, alignment, options);
     }

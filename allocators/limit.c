@@ -104,8 +104,11 @@ static void limit_lost(GooiClaimant *c, const GooiLoss *loss) {
     limit_put_back((LimitAllocator *)(void *)gooi_decorator_of(c), loss->bytes);
 }
 
-static const GooiAllocatorOps limit_ops = {.reset = gooi_decorator_reset,
-                                           .owns = gooi_decorator_owns};
+static const GooiAllocatorOps limit_ops = {
+    .reset = gooi_decorator_reset,
+    .owns = gooi_decorator_owns,
+    .persists = gooi_decorator_persists,
+};
 
 GooAllocator *goo_limit_allocator_create(GooAllocator *parent, size_t max_bytes) {
     GooAllocator functions = {

@@ -13,6 +13,7 @@
 #include "goo/allocators/page.h"
 
 #include "runtime/bits.h"
+#include "runtime/blocks.h"
 #include "runtime/check.h"
 #include "runtime/globals.h"
 #include "runtime/platform/platform.h"
@@ -87,6 +88,7 @@ static void *page_realloc(void *ctx, void *ptr, size_t old_size, size_t new_size
 }
 
 static void page_destroy(void *self) {
+    gooi_blocks_forget(self); /* also when the program calls this by itself */
     gooi_system_free(NULL, self, sizeof(GooAllocator), GOO_DEFAULT_ALIGNMENT);
 }
 

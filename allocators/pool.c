@@ -307,7 +307,9 @@ static bool pool_counts(const Pool *pool) {
 
 static GOOI_NEVER_INLINE void *pool_alloc_rest(Pool *pool, size_t size, size_t alignment,
                                                GooAllocOptions options) {
-    if (!pool_fits(pool, size, alignment)) {
+    size_t room = size;
+    gooi_round_to_pages(&room, &alignment, options);
+    if (!pool_fits(pool, room, alignment)) {
         errno = EINVAL;
         return NULL;
     }
@@ -319,7 +321,7 @@ static GOOI_NEVER_INLINE void *pool_alloc_rest(Pool *pool, size_t size, size_t a
     }
     pool_unlock(pool);
     if (object != NULL && (options & GOO_ALLOC_ZERO) != 0) {
-        memset(object, 0, size);
+        memset(object, 0, room);
     }
     return object;
 }
@@ -328,7 +330,7 @@ static void *pool_alloc(void *ctx, size_t size, size_t alignment, GooAllocOption
     Pool *pool = ctx;
     void *object = pool->window;
     if (GOOI_LIKELY(object != NULL && pool_fits(pool, size, alignment) &&
-                    (options & (GOO_ALLOC_ZERO | GOOI_ALLOC_COUNTED)) == 0)) {
+                    (options & (GOO_ALLOC_ZERO | GOO_ALLOC_PAGE | GOOI_ALLOC_COUNTED)) == 0)) {
         uintptr_t word = pool_load(object);
         if (GOOI_LIKELY(pool_is_link(pool, word))) {
             pool->window = (void *)(word ^ pool->key);
@@ -381,7 +383,9 @@ static bool pool_resize(void *ctx, void *ptr, size_t old_size, size_t new_size, 
 
 static void *pool_realloc(void *ctx, void *ptr, size_t old_size, size_t new_size, size_t alignment,
                           GooAllocOptions options) {
-    if (!pool_resize(ctx, ptr, old_size, new_size, alignment)) {
+    size_t room = new_size;
+    gooi_round_to_pages(&room, &alignment, options);
+    if (!pool_fits(ctx, room, alignment) || !pool_resize(ctx, ptr, old_size, new_size, alignment)) {
         errno = EINVAL;
         return NULL;
     }
@@ -608,7 +612,7 @@ GooAllocator *goo_pool_allocator_create_with(GooAllocator *parent, const GooPool
         .resize = pool_resize,
         .name = "pool",
         .capabilities = GOO_ALLOCATOR_FREES | GOO_ALLOCATOR_RESIZES | GOO_ALLOCATOR_RESETS |
-                        GOO_ALLOCATOR_OWNS | GOOI_ALLOCATOR_EXTENDED |
+                        GOO_ALLOCATOR_OWNS | GOOI_ALLOCATOR_EXTENDED | GOOI_ALLOCATOR_PAGES |
                         (options->thread_safe ? GOO_ALLOCATOR_THREAD_SAFE : 0u),
     };
     return &pool->head.allocator;

@@ -107,6 +107,10 @@ static bool region_owns(GooAllocator *a, const void *ptr) {
     return region_search_lane((Region *)(void *)a, ptr) != NULL;
 }
 
+static bool region_persists(GooAllocator *a, const void *ptr) {
+    return gooi_lane_owns(&((Region *)(void *)a)->persist, ptr);
+}
+
 /* --- begin and end --- */
 
 static RegionLevel *region_new_level(Region *region) {
@@ -176,7 +180,8 @@ static void region_reset(GooAllocator *a) {
     region_free_spare_levels(region);
 }
 
-static const GooiAllocatorOps region_ops = {.reset = region_reset, .owns = region_owns};
+static const GooiAllocatorOps region_ops = {
+    .reset = region_reset, .owns = region_owns, .persists = region_persists};
 
 static void region_destroy(void *self) {
     Region *region = self;

@@ -45,7 +45,7 @@ static void stack_count(Stack *stack, size_t count, size_t bytes) {
 static void *stack_alloc(void *ctx, size_t size, size_t alignment, GooAllocOptions options) {
     Stack *stack = ctx;
     size_t asked = size;
-    gooi_round_to_pages(options, &size, &alignment);
+    gooi_round_to_pages(&size, &alignment, options);
     alignment = alignment < _Alignof(StackHeader) ? _Alignof(StackHeader) : alignment;
     uintptr_t cursor = (uintptr_t)stack->cursor;
     size_t skip = sizeof(StackHeader) + (-(cursor + sizeof(StackHeader)) & (alignment - 1));
@@ -82,14 +82,14 @@ static void stack_free(void *ctx, void *ptr, size_t size, size_t alignment) {
     stack_count(stack, (size_t)-1, -size);
 }
 
-static bool stack_resize(void *ctx, void *ptr, size_t old_size, size_t new_size, size_t alignment) {
-    (void)alignment;
-    Stack *stack = ctx;
+/* The block has `room` bytes from now on, of which `new_size` were asked for. */
+static bool stack_resize_to(Stack *stack, void *ptr, size_t old_size, size_t new_size,
+                            size_t room) {
     if (stack_header(ptr) == stack->top) {
-        if (new_size > (size_t)(stack->end - (uint8_t *)ptr)) {
+        if (room > (size_t)(stack->end - (uint8_t *)ptr)) {
             return false;
         }
-        stack->cursor = (uint8_t *)ptr + new_size;
+        stack->cursor = (uint8_t *)ptr + room;
     } else if (new_size > old_size) {
         return false;
     }
@@ -97,10 +97,17 @@ static bool stack_resize(void *ctx, void *ptr, size_t old_size, size_t new_size,
     return true;
 }
 
+static bool stack_resize(void *ctx, void *ptr, size_t old_size, size_t new_size, size_t alignment) {
+    (void)alignment;
+    return stack_resize_to(ctx, ptr, old_size, new_size, new_size);
+}
+
 static void *stack_realloc(void *ctx, void *ptr, size_t old_size, size_t new_size, size_t alignment,
                            GooAllocOptions options) {
-    if (!stack_resize(ctx, ptr, old_size, new_size, alignment)) {
-        const Stack *stack = ctx;
+    Stack *stack = ctx;
+    size_t room = new_size;
+    gooi_round_to_pages(&room, &alignment, options);
+    if (!stack_resize_to(stack, ptr, old_size, new_size, room)) {
         errno = stack_header(ptr) == stack->top ? ENOMEM : EINVAL;
         return NULL;
     }

@@ -137,6 +137,7 @@ GooAllocator *goo_tracking_allocator_create(GooAllocator *parent) {
     static const GooiAllocatorOps ops = {
         .reset = gooi_decorator_reset,
         .owns = gooi_decorator_owns,
+        .persists = gooi_decorator_persists,
         .stats = tracking_stats,
         .refused = tracking_refused,
     };

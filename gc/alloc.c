@@ -212,7 +212,7 @@ static void alloc_check_allowed(const GooGcMutator *m) {
     GOO_REQUIRE(m->blocking_depth == 0, "goo_gc_alloc: called inside a blocking region");
 }
 
-static GOOI_COLD void *alloc_fail(GooGcMutator *m, size_t size) {
+GOOI_COLD void *gooi_alloc_fail(GooGcMutator *m, size_t size) {
     if (m->heap->refused) {
         atomic_fetch_add_explicit(&m->heap->limit_hits, 1, memory_order_relaxed);
     }
@@ -235,7 +235,7 @@ static void *alloc_slow(GooGcMutator *m, size_t size, unsigned metadata) {
     if (object == NULL && size <= m->heap->size && gooi_collect_emergency(m->heap)) {
         object = alloc_try(m, size, metadata);
     }
-    return object != NULL ? object : alloc_fail(m, size);
+    return object != NULL ? object : gooi_alloc_fail(m, size);
 }
 
 /* --- the public calls --- */
@@ -254,7 +254,7 @@ static void *alloc_finalizable(GooGcMutator *m, const GooGcType *type, size_t si
     m->heap->refused = false;
     if (!gooi_finalize_reserve(m->heap) &&
         !(gooi_collect_emergency(m->heap) && gooi_finalize_reserve(m->heap))) {
-        return alloc_fail(m, size);
+        return gooi_alloc_fail(m, size);
     }
     void *object = alloc_with_kind(m, size, metadata | GOO_GC_ATTENTION);
     if (object != NULL) {

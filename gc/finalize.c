@@ -4,7 +4,8 @@
  * the table is gone through and split into living and dead. Cost is proportional to the table, not
  * to the heap. Finalizers find the heap as marking left it: every object, dead ones too, is intact.
  *
- * FIN-1  the table has exactly the objects whose metadata says `attention`.
+ * FIN-1  the table has exactly the objects whose metadata says `attention` and whose type has a
+ *        finalize.
  */
 #include "gc/heap.h"
 

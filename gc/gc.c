@@ -1,8 +1,9 @@
 /* The collection cycle, and a heap's beginning and end.
  *
  * collect_cycle reads as the algorithm: finish the last sweep, take the mutator's memory back,
- * rotate the mark colour, mark from the roots, settle what is weak, finalize the dead, leave the
- * sweep to the allocator. Invariants GC-1 … GC-7 stand in gc/README.md; goo_gc_verify proves them.
+ * rotate the mark colour, mark from the roots, settle what is weak, finalize the dead, free what
+ * they own, leave the sweep to the allocator. Invariants GC-1 … GC-7 stand in gc/README.md;
+ * goo_gc_verify proves them.
  *
  * Threads: the mutator's only; the world is stopped because there is one mutator.
  */
@@ -38,6 +39,7 @@ static void collect_mark(GooGcHeap *heap) {
 static void collect_settle(GooGcHeap *heap) {
     gooi_intern_drop_dead(heap);
     gooi_finalize_dead(heap);
+    gooi_owned_settle(heap);
     heap->live_bytes = gooi_large_sweep(heap) + gooi_sweep_count_live(heap);
     gooi_sweep_begin(heap);
 }
@@ -210,6 +212,7 @@ void goo_gc_heap_destroy(GooGcHeap *heap) {
     heap->collecting = true; /* finalizers must not allocate */
     gooi_alloc_hide_span(&heap->mutator);
     gooi_finalize_all(heap);
+    gooi_owned_deinit(heap);
     heap->magic = 0;
     gooi_intern_deinit(heap);
     gooi_pressure_deinit(heap);

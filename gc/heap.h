@@ -6,6 +6,7 @@
  *             ── roots     slots, callbacks, handles, frames, stacks   roots.c handle.c mutator.c
  *             ── marking   the mark stack and its modes                mark.c layout.c
  *             ── pacing    when the next collection is due             pace.c pressure.c
+ *             ── owned     explicit blocks and who they live with      owned.c owned_table.c
  *
  * Thread rule: the mutator's thread, except for what is atomic and the list of attachments, which
  * other threads reach through the front door (account.c, pressure.c).
@@ -165,6 +166,19 @@ typedef struct GooiHistogram {
     uint32_t buckets[GOOI_HISTOGRAM_BUCKETS];
 } GooiHistogram;
 
+/* --- owned blocks (gc/owned.h) --- */
+
+typedef struct GooiOwnedTable {
+    GooiVector records;    /* of GooiOwnedRecord */
+    GooiVector allocators; /* of GooiOwnedAllocator; the first one is never used */
+    uint32_t *by_owner;    /* `buckets` chains, by number of the record; a power of two or 0 */
+    uint32_t *by_block;    /* the same, or NULL */
+    size_t buckets;
+    size_t counted_bytes;  /* what no attachment counts */
+    uint32_t last_allocator;
+    bool settling;         /* blocks of dead owners are being freed */
+} GooiOwnedTable;
+
 /* --- the heap --- */
 
 #define GOOI_GROWTH_MAX 1000.0 /* no growth_factor is greater */
@@ -214,6 +228,7 @@ struct GooGcHeap {
     _Atomic size_t external_bytes;
     _Atomic uint64_t limit_hits;
     size_t adjusted_bytes;    /* of these, by goo_gc_adjust_external */
+    GooiOwnedTable owned;     /* owned_table.c */
 
     /* roots.c, handle.c, finalize.c, intern.c */
     GooiVector roots;         /* of GooiRoot */
@@ -318,6 +333,7 @@ bool gooi_object_is_marked(const GooGcHeap *heap, const void *object);
 void gooi_alloc_retire_span(GooGcMutator *m);
 void gooi_alloc_request_collection(GooGcMutator *m);
 void gooi_alloc_hide_span(GooGcMutator *m); /* the next allocation asks whether it may */
+void *gooi_alloc_fail(GooGcMutator *m, size_t size); /* tells the listener; NULL with ENOMEM */
 
 /* mark.c */
 void gooi_visitor_init(GooGcVisitor *v, GooGcHeap *heap);
@@ -335,6 +351,12 @@ void gooi_finalize_add(GooGcHeap *heap, void *object);
 void gooi_finalize_dead(GooGcHeap *heap);
 void gooi_finalize_all(GooGcHeap *heap);
 
+/* owned.c, owned_table.c */
+void gooi_owned_settle(GooGcHeap *heap);
+void gooi_owned_deinit(GooGcHeap *heap);
+/* OWN-1 … OWN-3: what is wrong, or NULL. */
+const char *gooi_owned_fault(GooGcHeap *heap);
+
 /* intern.c */
 void gooi_intern_drop_dead(GooGcHeap *heap);
 bool gooi_intern_is_sound(const GooGcHeap *heap); /* INTERN-1, INTERN-2 */
@@ -348,6 +370,11 @@ bool gooi_pace_is_due(const GooGcHeap *heap);
 /* pressure.c */
 void gooi_pressure_init(void);
 void gooi_pressure_deinit(GooGcHeap *heap);
+bool gooi_pressure_count(GooGcHeap *heap, size_t bytes); /* false: hard limit */
+void gooi_pressure_discount(GooGcHeap *heap, size_t bytes);
+bool gooi_pressure_settle_heap(GooGcHeap *heap);
+bool gooi_pressure_is_attached(const GooGcHeap *heap, const GooAllocator *a);
+bool gooi_pressure_is_sound(const GooGcHeap *heap); /* PRESS-1 */
 
 /* gc.c */
 GooStatus gooi_collect(GooGcHeap *heap, GooGcCollection kind);

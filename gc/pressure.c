@@ -12,12 +12,13 @@
  * A reservation shows in the peak, and brings a collection, only when the front door says that the
  * memory was there too (pressure_settle).
  *
- * PRESS-1  a heap's external_bytes is the sum of its attachments' bytes and of adjusted_bytes.
+ * PRESS-1  a heap's external_bytes is the sum of its attachments' bytes, of adjusted_bytes, and of
+ *          what owned blocks count by themselves (gc/owned.h).
  *
  * Threads: any may reserve and release; only the mutator's thread collects. No lock is held while
  * a collection runs, because its finalizers free.
  */
-#include "gc/heap.h"
+#include "gc/owned.h"
 #include "goo/runtime/memory.h"
 #include "runtime/callbacks.h"
 #include "runtime/globals.h"
@@ -47,7 +48,7 @@ static bool pressure_is_mutator(const GooGcHeap *heap) {
 
 /* --- one heap's count --- */
 
-static bool pressure_count(GooGcHeap *heap, size_t bytes) {
+bool gooi_pressure_count(GooGcHeap *heap, size_t bytes) {
     if (!gooi_account(heap, bytes)) {
         return false;
     }
@@ -56,7 +57,7 @@ static bool pressure_count(GooGcHeap *heap, size_t bytes) {
     return true;
 }
 
-static void pressure_discount(GooGcHeap *heap, size_t bytes) {
+void gooi_pressure_discount(GooGcHeap *heap, size_t bytes) {
     size_t before = atomic_fetch_sub_explicit(&heap->external_bytes, bytes, memory_order_relaxed);
     GOO_ASSERT(before >= bytes, "gc: %zu external bytes taken away, %zu counted", bytes, before);
     (void)before;
@@ -65,7 +66,7 @@ static void pressure_discount(GooGcHeap *heap, size_t bytes) {
 }
 
 /* What was counted is there: it shows in the peak, and may bring a collection. True: it does. */
-static bool pressure_settle_heap(GooGcHeap *heap) {
+bool gooi_pressure_settle_heap(GooGcHeap *heap) {
     gooi_account_settle(heap);
     bool due = pressure_is_mutator(heap) && !heap->collecting && gooi_pace_is_due(heap);
     bool fresh = due && !heap->mutator.collect_requested;
@@ -97,7 +98,7 @@ static bool pressure_reserve(GooAllocator *a, size_t bytes) {
     pressure_lock();
     for (GooiAttachment *item = gooi_attachments; item != NULL; item = item->next) {
         if (item->allocator == a) {
-            if (!pressure_count(item->heap, bytes)) {
+            if (!gooi_pressure_count(item->heap, bytes)) {
                 pressure_refuse(item);
                 refused = item;
                 break;
@@ -110,7 +111,7 @@ static bool pressure_reserve(GooAllocator *a, size_t bytes) {
          undo = undo->next) {
         if (undo->allocator == a) {
             undo->bytes -= bytes;
-            pressure_discount(undo->heap, bytes);
+            gooi_pressure_discount(undo->heap, bytes);
         }
     }
     pressure_unlock();
@@ -122,7 +123,7 @@ static void pressure_settle(GooAllocator *a) {
     pressure_lock();
     for (GooiAttachment *item = gooi_attachments; item != NULL; item = item->next) {
         if (item->allocator == a) {
-            due |= pressure_settle_heap(item->heap);
+            due |= gooi_pressure_settle_heap(item->heap);
         }
     }
     pressure_unlock();
@@ -138,7 +139,7 @@ static void pressure_release(GooAllocator *a, size_t bytes) {
         if (item->allocator == a) {
             counted = item->bytes >= bytes;
             item->bytes -= counted ? bytes : 0;
-            pressure_discount(item->heap, counted ? bytes : 0);
+            gooi_pressure_discount(item->heap, counted ? bytes : 0);
         }
     }
     pressure_unlock();
@@ -146,6 +147,17 @@ static void pressure_release(GooAllocator *a, size_t bytes) {
                 "gc: allocator '%s' gave %zu bytes back, more than it counts: was it attached with "
                 "live blocks?",
                 a->name != NULL ? a->name : "?", bytes);
+}
+
+static void pressure_release_all_but(GooAllocator *a, size_t bytes_left) {
+    pressure_lock();
+    for (GooiAttachment *item = gooi_attachments; item != NULL; item = item->next) {
+        if (item->allocator == a && item->bytes > bytes_left) {
+            pressure_discount(item->heap, item->bytes - bytes_left);
+            item->bytes = bytes_left;
+        }
+    }
+    pressure_unlock();
 }
 
 /* The n-th heap that `a` is attached to and that this thread may collect, or NULL. */
@@ -190,10 +202,26 @@ void gooi_pressure_init(void) {
     gooi_hooks.pressure_reserve = pressure_reserve;
     gooi_hooks.pressure_settle = pressure_settle;
     gooi_hooks.pressure_release = pressure_release;
+    gooi_hooks.pressure_release_all_but = pressure_release_all_but;
     gooi_hooks.collect = pressure_collect;
 }
 
 /* --- attaching --- */
+
+/* Blocks of `a` that the heap's objects own change hands with it: from here on the attachment
+ * counts them, or no longer does; their bytes stay external. Under the lock. */
+static void pressure_hand_over(GooiAttachment *item, bool attached) {
+    GooGcHeap *heap = item->heap;
+    for (uint32_t i = 1; i < heap->owned.allocators.count; i++) {
+        GooiOwnedAllocator *entry = gooi_owned_allocator(heap, i);
+        if (entry->allocator == item->allocator) {
+            item->bytes = attached ? item->bytes + entry->bytes : item->bytes - entry->bytes;
+            heap->owned.counted_bytes = attached ? heap->owned.counted_bytes - entry->bytes
+                                                 : heap->owned.counted_bytes + entry->bytes;
+            entry->attached = attached;
+        }
+    }
+}
 
 /* The link that leads to the attachment, or to the NULL at the list's end. Under the lock. */
 static GooiAttachment **pressure_find(const GooGcHeap *heap, const GooAllocator *a) {
@@ -218,6 +246,7 @@ GooStatus goo_gc_attach_allocator(GooGcHeap *heap, GooAllocator *a) {
     bool fresh = *link == NULL;
     if (fresh) {
         *link = item;
+        pressure_hand_over(item, true);
         a->capabilities |= GOOI_ALLOCATOR_ATTACHED;
     }
     pressure_unlock();
@@ -225,6 +254,28 @@ GooStatus goo_gc_attach_allocator(GooGcHeap *heap, GooAllocator *a) {
         gooi_side_free(heap, item, sizeof *item);
     }
     return fresh ? GOO_OK : GOO_ERR_INVALID_ARGUMENT;
+}
+
+bool gooi_pressure_is_attached(const GooGcHeap *heap, const GooAllocator *a) {
+    if ((a->capabilities & GOOI_ALLOCATOR_ATTACHED) == 0) {
+        return false;
+    }
+    pressure_lock();
+    bool attached = *pressure_find(heap, a) != NULL;
+    pressure_unlock();
+    return attached;
+}
+
+/* Whether PRESS-1 holds. Attached bytes change under the lock, the others by the mutator. */
+bool gooi_pressure_is_sound(const GooGcHeap *heap) {
+    size_t sum = heap->adjusted_bytes + heap->owned.counted_bytes;
+    pressure_lock();
+    for (const GooiAttachment *item = gooi_attachments; item != NULL; item = item->next) {
+        sum += item->heap == heap ? item->bytes : 0;
+    }
+    bool sound = sum == atomic_load_explicit(&heap->external_bytes, memory_order_relaxed);
+    pressure_unlock();
+    return sound;
 }
 
 /* Takes the attachment out of the list; the allocator's bit goes with its last one. */
@@ -238,7 +289,7 @@ static void pressure_unlink(GooiAttachment **link) {
     if (!attached_elsewhere) {
         item->allocator->capabilities &= ~GOOI_ALLOCATOR_ATTACHED;
     }
-    pressure_discount(item->heap, item->bytes);
+    gooi_pressure_discount(item->heap, item->bytes);
 }
 
 GooStatus goo_gc_detach_allocator(GooGcHeap *heap, GooAllocator *a) {
@@ -249,6 +300,7 @@ GooStatus goo_gc_detach_allocator(GooGcHeap *heap, GooAllocator *a) {
     GooiAttachment **link = pressure_find(heap, a);
     GooiAttachment *item = *link;
     if (item != NULL) {
+        pressure_hand_over(item, false);
         pressure_unlink(link);
     }
     pressure_unlock();
@@ -289,17 +341,17 @@ GooStatus goo_gc_adjust_external(GooGcHeap *heap, ptrdiff_t bytes) {
                     "goo_gc_adjust_external: %zu bytes taken away, %zu counted", less,
                     heap->adjusted_bytes);
         heap->adjusted_bytes -= less;
-        pressure_discount(heap, less);
+        gooi_pressure_discount(heap, less);
         return GOO_OK;
     }
     size_t more = (size_t)bytes;
     bool may_collect = !heap->attached || pressure_is_mutator(heap);
-    if (!pressure_count(heap, more) &&
-        !(may_collect && gooi_collect_emergency(heap) && pressure_count(heap, more))) {
+    if (!gooi_pressure_count(heap, more) &&
+        !(may_collect && gooi_collect_emergency(heap) && gooi_pressure_count(heap, more))) {
         pressure_count_hit(heap);
         return GOO_ERR_LIMIT;
     }
     heap->adjusted_bytes += more;
-    pressure_settle_heap(heap);
+    gooi_pressure_settle_heap(heap);
     return GOO_OK;
 }

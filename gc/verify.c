@@ -3,7 +3,8 @@
  *   shape    GC-3  metadata is a sequence of (start … end) extents and gaps, block by block
  *            BLOCK-2  a free block's metadata is zero · ALLOC-1  what will be handed out is zero
  *            LARGE-1  runs of pages · INTERN-1 and -2  intern tables
- *   tables   FIN-1  of finalizable objects · SPACE-2  of bytes in use
+ *   tables   FIN-1  of finalizable objects · SPACE-2  of bytes in use · OWN-n  of owned blocks
+ *            PRESS-1  of external bytes
  *   trace    every reference, from the roots on, leads to the start of a living object (GC-6), and
  *            right after marking to a marked one (GC-1)
  *   count    GC-5  right after marking, reached objects are exactly the marked ones, and their
@@ -35,7 +36,7 @@ typedef struct Verify {
     uintptr_t *stack;
     size_t stack_count, stack_capacity;
     size_t reached_bytes, reached_objects;
-    size_t used_bytes, attentions; /* as found in the slabs */
+    size_t used_bytes, finalizable; /* as found in the slabs */
     uintptr_t holder; /* whose references are being looked at; 0: a root's */
 } Verify;
 
@@ -61,7 +62,9 @@ static void verify_start(Verify *v, uintptr_t at, uint8_t byte) {
         verify_fault(v, "GC-3: object %p has colour %u, which is neither young nor current",
                      (void *)at, colour);
     }
-    v->attentions += (byte & GOO_GC_ATTENTION) != 0;
+    if ((byte & (GOO_GC_ATTENTION | GOO_GC_KIND_MASK)) == (GOO_GC_ATTENTION | GOO_GC_KIND_TYPED)) {
+        v->finalizable += goo_gc_type_of((const void *)at)->finalize != NULL;
+    }
 }
 
 /* One granule's byte; returns whether an object is open after it. */
@@ -177,6 +180,17 @@ static void verify_shape(Verify *v) {
 
 /* --- tables --- */
 
+static void verify_outside(Verify *v) {
+    const char *fault = gooi_owned_fault(v->heap);
+    if (fault != NULL) {
+        verify_fault(v, "%s", fault);
+    }
+    if (!gooi_pressure_is_sound(v->heap)) {
+        verify_fault(v, "PRESS-1: %zu external bytes are not the sum of their parts",
+                     (size_t)v->heap->external_bytes);
+    }
+}
+
 static void verify_tables(Verify *v) {
     const GooGcHeap *heap = v->heap;
     const uintptr_t *finalizable = heap->finalizables.items;
@@ -188,8 +202,8 @@ static void verify_tables(Verify *v) {
                          (void *)object);
         }
     }
-    if (v->attentions != heap->finalizables.count) {
-        verify_fault(v, "FIN-1: %zu objects are finalizable, %zu in the table", v->attentions,
+    if (v->finalizable != heap->finalizables.count) {
+        verify_fault(v, "FIN-1: %zu objects are finalizable, %zu in the table", v->finalizable,
                      heap->finalizables.count);
     }
     if (v->used_bytes != heap->used_bytes) {
@@ -388,6 +402,7 @@ GooStatus gooi_verify(GooGcHeap *heap, bool after_marking, FILE *report, char *f
     verify_shape(&v);
     if (v.faults == 0) {
         verify_tables(&v);
+        verify_outside(&v);
         verify_trace(&v);
         verify_count(&v);
     }

@@ -69,6 +69,8 @@ typedef struct GooiAllocatorOps {
     bool (*owns)(GooAllocator *a, const void *ptr);
     GooAllocStats (*stats)(GooAllocator *a); /* counters of its own, instead of the front door's */
     void (*refused)(GooAllocator *a); /* a request ended in NULL; told once */
+    /* Whether a block of it, which may begin before `ptr`, survives its reset. NULL: none does. */
+    bool (*persists)(GooAllocator *a, const void *ptr);
 } GooiAllocatorOps;
 typedef struct GooiExtendedAllocator {
     GooAllocator allocator;
@@ -90,6 +92,8 @@ typedef struct GooiHooks {
     void (*_Atomic pressure_settle)(GooAllocator *a);
     /* It shrank or freed, or the allocation after a reservation failed. */
     void (*_Atomic pressure_release)(GooAllocator *a, size_t bytes);
+    /* It was reset: of all that it holds, `bytes_left` are left. */
+    void (*_Atomic pressure_release_all_but)(GooAllocator *a, size_t bytes_left);
     /* reset and owns of fixed buffers, set when the first one is made. */
     const GooiAllocatorOps *_Atomic fixed_ops;
     /* Strategy GC: true if a collection ran, so that trying again makes sense. */

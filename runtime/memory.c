@@ -355,6 +355,17 @@ void gooi_memory_settle(GooAllocator *a, size_t size, size_t header, size_t coun
     }
 }
 
+void gooi_memory_settle_all_but(GooAllocator *a, size_t bytes_left, size_t count_left) {
+    if (a->track_stats) {
+        GooAllocStats s = gooi_stats_counted(a);
+        gooi_stats_settled(a, s.bytes_allocated - bytes_left, s.bytes_reserved - s.bytes_allocated,
+                           s.allocation_count - count_left);
+    }
+    if ((a->capabilities & GOOI_ALLOCATOR_ATTACHED) != 0) {
+        gooi_hooks.pressure_release_all_but(a, bytes_left);
+    }
+}
+
 /* --- arguments --- */
 
 static inline GooAllocator *memory_allocator(GooAllocator *a) {

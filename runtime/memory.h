@@ -70,6 +70,10 @@ void gooi_memory_count_failed(GooAllocator *a);
  * and releases them from the heaps that the allocator is attached to. */
 void gooi_memory_settle(GooAllocator *a, size_t size, size_t header, size_t count);
 
+/* The same for a reset of an allocator that keeps no such sums: everything went but `count_left`
+ * blocks with `bytes_left` bytes. */
+void gooi_memory_settle_all_but(GooAllocator *a, size_t bytes_left, size_t count_left);
+
 /* The fast path of every allocation: a new block straight from the mechanism, if nothing watches
  * the allocator, or only counters do. NULL: there is none yet, and *out_tried says whether the
  * mechanism was asked; the caller then describes the request and lets gooi_memory_complete see to

@@ -192,12 +192,7 @@ static GooAllocStats stats_read_here(const GooAllocator *a) {
     return read;
 }
 
-GooAllocStats goo_get_alloc_stats(GooAllocator *a) {
-    a = a != NULL ? a : gooi_current_allocator();
-    const GooiAllocatorOps *ops = gooi_allocator_ops(a);
-    if (ops->stats != NULL) {
-        return ops->stats(a);
-    }
+GooAllocStats gooi_stats_counted(GooAllocator *a) {
     if (stats_shared(a)) {
         size_t token = atomic_load_explicit(stats_token(a), memory_order_acquire);
         if (token != 0 && token < GOOI_SLOT_COUNT) {
@@ -205,4 +200,10 @@ GooAllocStats goo_get_alloc_stats(GooAllocator *a) {
         }
     }
     return stats_read_here(a);
+}
+
+GooAllocStats goo_get_alloc_stats(GooAllocator *a) {
+    a = a != NULL ? a : gooi_current_allocator();
+    const GooiAllocatorOps *ops = gooi_allocator_ops(a);
+    return ops->stats != NULL ? ops->stats(a) : gooi_stats_counted(a);
 }

@@ -25,6 +25,8 @@ void gooi_stats_resized(GooAllocator *a, size_t old_size, size_t new_size);
 /* `count` blocks of `size` bytes in all went at once, in a reset. */
 void gooi_stats_settled(GooAllocator *a, size_t size, size_t header, size_t count);
 void gooi_stats_failed(GooAllocator *a);
+/* What was counted by these, also for an allocator that shows counters of its own. */
+GooAllocStats gooi_stats_counted(GooAllocator *a);
 /* The allocator is about to be destroyed. */
 void gooi_stats_forget(GooAllocator *a);
 

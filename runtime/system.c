@@ -14,6 +14,7 @@
 
 #include "goo/allocators/system.h"
 #include "runtime/bits.h"
+#include "runtime/blocks.h"
 #include "runtime/platform/platform.h"
 
 #include <errno.h>
@@ -120,6 +121,7 @@ bool gooi_system_resize(void *ctx, void *ptr, size_t old_size, size_t new_size, 
 }
 
 static void system_destroy(void *self) {
+    gooi_blocks_forget(self); /* also when the program calls this by itself */
     free(self);
 }
 

@@ -1,32 +1,85 @@
 #!/usr/bin/env python3
-"""Runs an example program and compares what it prints with what is recorded.
+"""Runs an example program as a recorded session does, and compares what it prints.
 
-    example.py PROGRAM EXPECTED_FILE
+    example.py PROGRAM SESSION_FILE
+    example.py --left-out NAME PACKAGE...      what this build lacked: the test is skipped
 
-A '#' in the recorded text stands for any number. Prints TAP.
+A session is what a terminal shows, standard output and standard error together:
+
+    $ program --option                 a command, run by the shell in an empty folder of its own
+    what it prints
+    $ program --wrong                  the next one, in the same folder
+    program: there is no option '--wrong'
+    [exit 64]                          its exit status where that is not 0
+
+A '#' in the recorded text stands for any number, and '0x#' for any address. A source file is named
+as from the repository's root, whatever the compiler was told. Each command is a result; prints TAP.
 """
 
 import os
 import re
 import subprocess
 import sys
+import tempfile
+
+TIMEOUT = 100
+
+
+def commands(text):
+    """The commands of a session, each with what is recorded of it."""
+    if not text.startswith("$ "):
+        raise ValueError("a session begins with a command: '$ program'")
+    for part in re.split(r"^\$ ", text, flags=re.M)[1:]:
+        command, _, recorded = part.partition("\n")
+        yield command, recorded
+
+
+def pattern(recorded):
+    escaped = re.escape(recorded).replace(re.escape("0x#"), "0x[0-9a-f]+")
+    return escaped.replace(re.escape("#"), "[0-9]+")
+
+
+def run(command, program, folder):
+    """What a command prints and how it exits, as a session records it."""
+    path = os.path.dirname(os.path.abspath(program)) + os.pathsep + os.environ["PATH"]
+    result = subprocess.run(["sh", "-c", command], env=dict(os.environ, PATH=path), cwd=folder,
+                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                            stderr=subprocess.STDOUT, timeout=TIMEOUT)
+    printed = result.stdout.decode("utf-8", "replace")
+    if printed and not printed.endswith("\n"):
+        printed += "\n[no newline at the end]\n"
+    if result.returncode != 0:
+        printed += f"[exit {result.returncode}]\n"
+    return re.sub(r"[^\s:]*/examples/", "examples/", printed)
+
+
+def skip(name, packages):
+    print("1..1")
+    print(f"ok 1 - examples::{name} # SKIP not built, missing: {', '.join(packages)}")
+    return 0
 
 
 def main():
-    program, expected_path = sys.argv[1:3]
-    with open(expected_path, encoding="utf-8") as file:
-        expected = file.read()
-    pattern = re.escape(expected).replace(re.escape("#"), r"[0-9]+")
-    result = subprocess.run([program], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                            timeout=60)
-    good = result.returncode == 0 and re.fullmatch(pattern, result.stdout) is not None
-    print("1..1")
-    print(f"{'ok' if good else 'not ok'} 1 - examples::{os.path.basename(program)}")
-    if not good:
-        print(f"# exit status {result.returncode}, and this output:")
-        for line in result.stdout.splitlines():
-            print("# | " + line)
-    return 0 if good else 1
+    if sys.argv[1] == "--left-out":
+        return skip(sys.argv[2], sys.argv[3:])
+    program, session = sys.argv[1:3]
+    with open(session, encoding="utf-8") as file:
+        planned = list(commands(file.read()))
+    failed = 0
+    print(f"1..{len(planned)}")
+    with tempfile.TemporaryDirectory() as folder:
+        for number, (command, recorded) in enumerate(planned, 1):
+            try:
+                printed = run(command, program, folder)
+            except subprocess.TimeoutExpired:
+                printed = f"[not finished after {TIMEOUT} s]\n"
+            good = re.fullmatch(pattern(recorded), printed) is not None
+            failed += not good
+            print(f"{'ok' if good else 'not ok'} {number} - examples::{command.replace('#', '')}")
+            if not good:
+                print("# printed:")
+                print("".join(f"# | {line}\n" for line in printed.splitlines()), end="")
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

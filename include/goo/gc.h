@@ -2,8 +2,8 @@
  *
  * Choose it when objects refer to each other freely and nobody knows who should free them: the heap
  * of an interpreter or VM. Choose an arena, a region or a pool (goo/allocators.h) where lifetimes
- * are known: they are cheaper. Plain buffers that hang on collected objects belong in an explicit
- * allocator attached to the heap (goo_gc_attach_allocator), so that their bytes drive collections.
+ * are known: they are cheaper. Plain buffers that hang on collected objects are owned blocks
+ * (goo_gc_owned_alloc): their bytes drive collections, and they go when their object does.
  *
  * One GooGcHeap is one isolate: its objects refer to no other heap's. A thread that touches the
  * heap has a GooGcMutator. Objects never move. Object arguments of a call are kept alive during it.
@@ -32,8 +32,8 @@
  * A collection can run inside any call that says "may collect", and in no other.
  *
  * In this version a heap has one mutator, collections stop the world, and one thread marks.
- * `generational`, `concurrent`, `marker_threads` above 1, adaptive sizing, a second mutator and
- * owned blocks answer GOO_ERR_UNSUPPORTED, or NULL with ENOTSUP.
+ * `generational`, `concurrent`, `marker_threads` above 1, adaptive sizing and a second mutator
+ * answer GOO_ERR_UNSUPPORTED, or NULL with ENOTSUP.
  *
  * Unless a call says otherwise: threads: the heap's mutator's thread only; cost: O(1).
  */
@@ -118,8 +118,9 @@ GOO_API GooStatus goo_gc_options_parse(GooGcOptions *options, const char *text);
  * or ENOMEM. Owner: the caller, until goo_gc_heap_destroy. Threads: any. */
 GOO_API GooGcHeap *goo_gc_heap_create(const GooGcOptions *options);
 
-/* Ends a heap: runs the `finalize` of every object that has one, detaches allocators, gives all
- * memory back. Visits no other object. NULL does nothing. Cost: objects with finalize, slabs. */
+/* Ends a heap: runs the `finalize` of every object that has one, frees owned blocks, detaches
+ * allocators, gives all memory back. Visits no other object. NULL does nothing. Cost: objects with
+ * finalize, owned blocks, slabs. */
 GOO_API void goo_gc_heap_destroy(GooGcHeap *heap);
 
 /* Makes the calling thread the heap's mutator. Attaching again on the same thread gives the same
@@ -296,9 +297,10 @@ GOO_API size_t goo_gc_release(GooGcHeap *heap);
 /* --- allocator pressure: bytes outside the heap that hang on it --- */
 
 /* From now on `a`'s live bytes count as external: they bring collections forward and count against
- * the limits. Attach while `a` has no live blocks, or attached and freed bytes won't match. At the
+ * the limits. Attach while `a` has no live blocks but owned ones, or bytes won't match. At the
  * hard limit `a`'s requests fail; with strategy GOO_ALLOC_STRATEGY_GC they collect first. An
- * allocator may be attached to several heaps. Detaching takes what it still counts away.
+ * allocator may be attached to several heaps. Detaching takes what it still counts away, except for
+ * owned blocks, which count by themselves from then on.
  * Fails: GOO_ERR_INVALID_ARGUMENT (NULL; attached already; not attached), GOO_ERR_NO_MEMORY. */
 GOO_API GooStatus goo_gc_attach_allocator(GooGcHeap *heap, GooAllocator *a);
 GOO_API GooStatus goo_gc_detach_allocator(GooGcHeap *heap, GooAllocator *a);
@@ -309,13 +311,32 @@ GOO_API GooStatus goo_gc_adjust_external(GooGcHeap *heap, ptrdiff_t bytes);
 /* 0 … 1: how much of the way to the next collection is used up; 1 = a collection is due. */
 GOO_API double goo_gc_pressure(const GooGcHeap *heap);
 
-/* Explicit blocks that live as long as an object. Not in this version: NULL with errno ENOTSUP,
- * GOO_ERR_UNSUPPORTED, 0; to free what can't have been owned is a panic. A `finalize` that frees
- * does the same work. */
+/* Explicit blocks that live as long as an object of the heap, their owner. When the owner dies its
+ * blocks are freed to their allocators, on the thread that collects, before that collection's call
+ * returns, and after the owner's plain `finalize`, which still finds them. No finalizer is needed.
+ * Their bytes count as external, once: by themselves, or with the attachment where the allocator is
+ * attached to this heap. The allocator must outlive its blocks. What it calls while blocks of dead
+ * owners are freed may adjust and ask, but neither collects nor reaches the calls below.
+ *
+ * goo_gc_owned_alloc returns `size` bytes of `a` (NULL: the current allocator), aligned to
+ * GOO_DEFAULT_ALIGNMENT, contents indeterminate. goo_gc_owned_realloc grows, shrinks or moves one;
+ * contents up to the smaller size stay; `ptr` NULL allocates from the current allocator, new_size 0
+ * frees and returns NULL.
+ * Fails: NULL with errno EINVAL (`owner` is not the start of a living object of the heap), with
+ * ENOMEM (the allocator, the hard limit or memory for the table, each after a collection; the
+ * heap's listener hears of it), with errno untouched for size 0; a failed realloc leaves the block.
+ * Not inside a finalize. A `ptr` that `owner` does not own is a panic. May collect.
+ * Cost: constant, the allocator's work apart; 36 to 72 bytes a block, counted as metadata. */
 GOO_API void *goo_gc_owned_alloc(GooGcMutator *m, void *owner, GooAllocator *a, size_t size);
 GOO_API void *goo_gc_owned_realloc(GooGcMutator *m, void *owner, void *ptr, size_t new_size);
+/* Frees one early; NULL does nothing. A finalize may free its own object's. */
 GOO_API void goo_gc_owned_free(GooGcMutator *m, void *owner, void *ptr);
+/* Attributes bytes to an object that no allocator of Goo's made: a file map, a texture. They count
+ * as external until it dies or they are taken away; more than was added is a panic.
+ * Fails: GOO_ERR_INVALID_ARGUMENT (no owner), GOO_ERR_NO_MEMORY, GOO_ERR_LIMIT, and nothing
+ * changed, if even a full collection leaves no room. May collect when bytes are added. */
 GOO_API GooStatus goo_gc_owner_adjust(GooGcMutator *m, void *owner, ptrdiff_t bytes);
+/* The bytes of an object's blocks and adjustments; 0 for what is no object. Cost: its blocks. */
 GOO_API size_t goo_gc_owner_bytes(GooGcHeap *heap, const void *owner);
 
 /* A GooAllocator whose blocks are collected objects: `layout` LEAF or CONSERVATIVE (others: NULL

@@ -1,305 +1,287 @@
 /* bench_alloc: what explicit allocation costs, beside libc and the peers that are installed.
  *
- * Each workload is a function over a `Way` to allocate; a round runs every way of a workload one
- * after the other, so that a slow spell of the machine meets all of them, and begins with another
- * one each time. The figure is nanoseconds per operation, median over the rounds.
+ * A workload (alloc/way.h) is a table: a row for each malloc and for each of Goo's ways. Each
+ * malloc and Goo run in processes of their own (alloc/process.h), started afresh for every
+ * workload. A round asks every row for a sample, one after the other and beginning with another
+ * one each time, so that a slow spell of the machine meets all of them.
  *
- *   bump     64 bytes 500 times, then all gone together (arenas, regions, scopes); 32 KB, so that
- *            the cost of memory itself, which bench_fresh shows, stays out of it
- *   pair     allocate 64 bytes, free them
- *   random   10,000 live blocks of 16 to 512 bytes; one at random is freed and replaced
+ *     median        ns per operation, over the rounds; least and most beside it
+ *     x libc        median over the rounds of this row's sample by the first row's of that round
+ *     asked         what the row should reach, and whether it does; differences and ratios are
+ *                   also taken within each round, and then their median
  *
- * Peers are shared libraries found at run time, called as a program calls them, through a pointer;
- * absent ones are named as absent. Goo is linked statically and called; its inline forms are
- * inline.
+ * Threads: one here; the processes as their workload says.
  */
-#define _DEFAULT_SOURCE
+#define _GNU_SOURCE
+#include "tests/bench/alloc/process.h"
 #include "tests/bench/bench.h"
 
-#include <dlfcn.h>
+#include <signal.h>
 
-#include "goo/allocators.h"
-#include "goo/allocators/arena_inline.h"
-#include "goo/allocators/pool_inline.h"
-#include "goo/runtime/memory.h"
-#include "goo/runtime/stats.h"
-#include "goo_memory.h"
+enum { ROUNDS_MAX = 15, ROUNDS_QUICK = 3, ROWS_MAX = 32, PROCESSES_MAX = 12, PRELOADS_MAX = 10 };
 
-enum { ROUNDS_MAX = 15, WAYS_MAX = 16, LIVE = 10000, BLOCK = 64, BATCH = 500 };
+static const Workload *const workloads[] = {&workload_bump,   &workload_pair,    &workload_batch,
+                                            &workload_random, &workload_threads, &workload_phases,
+                                            &workload_bundle, &workload_churn,   &workload_trees};
 
-typedef struct Way {
+/* --- allocators that several workloads open --- */
+
+GooAllocator *open_system(void) {
+    return goo_system_allocator_create();
+}
+
+GooAllocator *open_debug(void) {
+    return goo_debug_allocator_create(NULL, NULL);
+}
+
+GooAllocator *open_debug_sampled(void) {
+    GooDebugOptions options = {.sample_every = 100};
+    return goo_debug_allocator_create(NULL, &options);
+}
+
+/* --- rows --- */
+
+typedef struct Row {
     const char *name;
-    void (*run)(const struct Way *way, size_t count); /* `count` operations */
-    GooAllocator *allocator;
-    void *(*malloc_of)(size_t size);
-    void (*free_of)(void *ptr);
-} Way;
+    Process *process;
+    size_t way;
+    const Target *target;
+    double samples[ROUNDS_MAX];
+} Row;
 
-static void *blocks[LIVE];
-static size_t sizes[LIVE];
-static uint64_t seed = UINT64_C(0x9e3779b97f4a7c15);
+typedef struct Table {
+    Process processes[PROCESSES_MAX];
+    size_t process_count;
+    Row rows[ROWS_MAX];
+    size_t row_count;
+    size_t rounds;
+} Table;
 
-static inline uint64_t random_bits(void) {
-    seed ^= seed << 13;
-    seed ^= seed >> 7;
-    seed ^= seed << 17;
-    return seed;
-}
+static const char *preloads[PRELOADS_MAX] = {"libmimalloc.so.2", "libjemalloc.so.2"};
+static size_t preload_count = 2;
 
-/* Keeps a block from being optimised away. */
-static inline void touch(void *ptr) {
-    *(volatile char *)ptr = 1;
-}
-
-/* --- bump --- */
-
-static void bump_malloc_once(const Way *way) {
-    void **kept = NULL; /* a list through the blocks, as a program that frees by hand keeps one */
-    for (size_t i = 0; i < BATCH; i++) {
-        void **block = way->malloc_of(BLOCK);
-        *block = kept;
-        kept = block;
+static void table_start(Table *table, const Workload *workload) {
+    table->process_count = 0;
+    Process *next = table->processes;
+    next += process_start(next, NULL, WAY_MALLOC, workload->name);
+    for (size_t i = 0; i < preload_count; i++) {
+        next += process_start(next, preloads[i], WAY_MALLOC, workload->name);
     }
-    while (kept != NULL) {
-        void **next = *kept;
-        way->free_of(kept);
-        kept = next;
+    next += process_start(next, NULL, WAY_GOO, workload->name);
+    table->process_count = (size_t)(next - table->processes);
+    table->row_count = 0;
+    for (size_t w = 0; w < workload->way_count; w++) {
+        const Way *way = &workload->ways[w];
+        for (size_t p = 0; p < table->process_count && table->row_count < ROWS_MAX; p++) {
+            Process *process = &table->processes[p];
+            if (process->side == way->side) {
+                table->rows[table->row_count++] =
+                    (Row){.name = way->name != NULL ? way->name : process->name,
+                          .process = process,
+                          .way = w,
+                          .target = &way->target};
+            }
+        }
     }
 }
 
-static void bump_front_door_once(const Way *way) {
-    for (size_t i = 0; i < BATCH; i++) {
-        touch(goo_memory_alloc_with(way->allocator, BLOCK));
+static bool table_measure(Table *table) {
+    for (size_t i = 0; i < table->row_count; i++) {
+        process_ask(table->rows[i].process, table->rows[i].way); /* calibrates and warms */
     }
-    goo_allocator_reset(way->allocator);
+    for (size_t round = 0; round < table->rounds; round++) {
+        for (size_t i = 0; i < table->row_count; i++) {
+            Row *row = &table->rows[(i + round) % table->row_count];
+            row->samples[round] = process_ask(row->process, row->way);
+            if (!(row->samples[round] >= 0)) {
+                fprintf(stderr, "bench_alloc: %s: its process failed\n", row->name);
+                return false;
+            }
+        }
+    }
+    return true;
 }
 
-static void bump_arena_inline_once(const Way *way) {
-    for (size_t i = 0; i < BATCH; i++) {
-        touch(goo_arena_take(way->allocator, BLOCK, 0));
+/* --- the report --- */
+
+static const Row *table_row(const Table *table, const char *name) {
+    if (strcmp(name, WAY_LIBC) == 0) {
+        return &table->rows[0];
     }
-    goo_allocator_reset(way->allocator);
+    for (size_t i = 0; i < table->row_count; i++) {
+        if (strcmp(table->rows[i].name, name) == 0) {
+            return &table->rows[i];
+        }
+    }
+    return NULL;
 }
 
-static void bump_region_once(const Way *way) {
-    if (goo_region_begin(way->allocator) != GOO_OK) {
+static BenchSpread row_spread(const Row *row, size_t rounds) {
+    double samples[ROUNDS_MAX];
+    memcpy(samples, row->samples, rounds * sizeof *samples);
+    return bench_spread(samples, rounds);
+}
+
+/* The median over the rounds of row / than, or of row - than. */
+static double row_against(const Row *row, const Row *than, size_t rounds, bool as_ratio) {
+    double samples[ROUNDS_MAX];
+    for (size_t i = 0; i < rounds; i++) {
+        samples[i] =
+            as_ratio ? row->samples[i] / than->samples[i] : row->samples[i] - than->samples[i];
+    }
+    return bench_spread(samples, rounds).median;
+}
+
+static const char *verdict(bool met) {
+    return met ? "met" : "SHORT";
+}
+
+static void report_target(const Table *table, const Row *row, double median) {
+    const Target *target = row->target;
+    const Row *than = target->kind == TARGET_NONE ? NULL : table_row(table, target->than);
+    if (than == NULL) {
         return;
     }
-    for (size_t i = 0; i < BATCH; i++) {
-        touch(goo_memory_alloc_with(way->allocator, BLOCK));
+    double ratio = row_against(row, than, table->rounds, true);
+    double above = row_against(row, than, table->rounds, false);
+    switch (target->kind) {
+    case TARGET_SCALED: {
+        double here = row_spread(than, table->rounds).median;
+        bool met = median <= target->limit || ratio <= target->limit / target->issued;
+        printf("  %.2f ns where %s takes %.2f: %.2f here; %s", target->limit, than->name,
+               target->issued, target->limit / target->issued * here, verdict(met));
+        break;
     }
-    goo_region_end(way->allocator);
-}
-
-static void bump_scoped_once(const Way *way) {
-    size_t mark = goo_scope_mark(way->allocator);
-    for (size_t i = 0; i < BATCH; i++) {
-        touch(goo_memory_alloc_with(way->allocator, BLOCK));
-    }
-    goo_scope_unwind(way->allocator, mark);
-}
-
-static void bump_batches(const Way *way, size_t count, void (*once)(const Way *way)) {
-    for (size_t done = 0; done < count; done += BATCH) {
-        once(way);
-    }
-}
-
-static void bump_malloc(const Way *way, size_t count) {
-    bump_batches(way, count, bump_malloc_once);
-}
-
-static void bump_front_door(const Way *way, size_t count) {
-    bump_batches(way, count, bump_front_door_once);
-}
-
-static void bump_arena_inline(const Way *way, size_t count) {
-    bump_batches(way, count, bump_arena_inline_once);
-}
-
-static void bump_region(const Way *way, size_t count) {
-    bump_batches(way, count, bump_region_once);
-}
-
-static void bump_scoped(const Way *way, size_t count) {
-    bump_batches(way, count, bump_scoped_once);
-}
-
-/* --- pair --- */
-
-static void pair_malloc(const Way *way, size_t count) {
-    for (size_t i = 0; i < count; i++) {
-        void *block = way->malloc_of(BLOCK);
-        touch(block);
-        way->free_of(block);
+    case TARGET_ABOVE:
+        printf("  %s + %.1f ns: + %.2f; %s", than->name, target->limit, above,
+               verdict(above <= target->limit));
+        break;
+    case TARGET_RATIO:
+        printf("  %.2f x %s: %.2f; %s", target->limit, than->name, ratio,
+               verdict(ratio <= target->limit));
+        break;
+    case TARGET_NONE:
+        break;
     }
 }
 
-static void pair_front_door(const Way *way, size_t count) {
-    for (size_t i = 0; i < count; i++) {
-        void *block = goo_memory_alloc_with(way->allocator, BLOCK);
-        touch(block);
-        goo_memory_free_with(way->allocator, block, BLOCK);
+static void report(const Table *table, const Workload *workload) {
+    printf("\n%s: %s\n  %-28s %8s  %17s  %7s  %s\n", workload->name, workload->what, "", "median",
+           "least - most", "x libc", "asked");
+    for (size_t i = 0; i < table->row_count; i++) {
+        const Row *row = &table->rows[i];
+        BenchSpread s = row_spread(row, table->rounds);
+        printf("  %-28s %8.2f  %8.2f-%-8.2f  %7.2f", row->name, s.median, s.least, s.most,
+               row_against(row, &table->rows[0], table->rounds, true));
+        report_target(table, row, s.median);
+        printf("\n");
     }
+    fflush(stdout);
 }
 
-static void pair_tracked(const Way *way, size_t count) {
-    bool before = goo_memory_set_tracking(true);
-    pair_front_door(way, count);
-    goo_memory_set_tracking(before);
-}
-
-static void pair_pool_inline(const Way *way, size_t count) {
-    for (size_t i = 0; i < count; i++) {
-        void *block = goo_pool_take(way->allocator);
-        touch(block);
-        goo_pool_give(way->allocator, block);
+/* Which library each name stands for, and which libraries are absent. */
+static void report_processes(void) {
+    Process process;
+    if (process_start(&process, NULL, WAY_MALLOC, workloads[0]->name)) {
+        printf("%s: %s\n", process.name, process.path);
+        process_end(&process);
     }
-}
-
-/* --- random --- */
-
-static void random_malloc(const Way *way, size_t count) {
-    for (size_t i = 0; i < LIVE; i++) {
-        touch(blocks[i] = way->malloc_of(16 + random_bits() % 497));
-    }
-    for (size_t i = 0; i < count; i++) {
-        size_t k = random_bits() % LIVE;
-        way->free_of(blocks[k]);
-        touch(blocks[k] = way->malloc_of(16 + random_bits() % 497));
-    }
-    for (size_t i = 0; i < LIVE; i++) {
-        way->free_of(blocks[i]);
-    }
-}
-
-static void random_front_door(const Way *way, size_t count) {
-    GooAllocator *a = way->allocator;
-    for (size_t i = 0; i < LIVE; i++) {
-        sizes[i] = 16 + random_bits() % 497;
-        touch(blocks[i] = goo_memory_alloc_with(a, sizes[i]));
-    }
-    for (size_t i = 0; i < count; i++) {
-        size_t k = random_bits() % LIVE;
-        goo_memory_free_with(a, blocks[k], sizes[k]);
-        sizes[k] = 16 + random_bits() % 497;
-        touch(blocks[k] = goo_memory_alloc_with(a, sizes[k]));
-    }
-    for (size_t i = 0; i < LIVE; i++) {
-        goo_memory_free_with(a, blocks[i], sizes[i]);
-    }
-}
-
-/* --- peers --- */
-
-/* A peer's malloc and free from its shared library; name NULL if it is not installed. */
-static Way peer(const char *name, const char *library, const char *alloc, const char *release) {
-    Way way = {NULL, NULL, NULL, NULL, NULL};
-    void *handle = dlopen(library, RTLD_NOW | RTLD_LOCAL);
-    void *alloc_symbol = handle == NULL ? NULL : dlsym(handle, alloc);
-    void *free_symbol = handle == NULL ? NULL : dlsym(handle, release);
-    if (alloc_symbol == NULL || free_symbol == NULL) {
-        printf("%s: absent (%s can't be loaded)\n", name, library);
-        return way;
-    }
-    way.name = name;
-    memcpy(&way.malloc_of, &alloc_symbol, sizeof way.malloc_of);
-    memcpy(&way.free_of, &free_symbol, sizeof way.free_of);
-    return way;
-}
-
-/* --- the whole --- */
-
-static void measure(const char *workload, const Way *ways, size_t way_count, size_t rounds,
-                    size_t count) {
-    static double samples[WAYS_MAX][ROUNDS_MAX];
-    for (size_t w = 0; w < way_count; w++) {
-        ways[w].run(&ways[w], count / 4); /* warm */
-    }
-    for (size_t r = 0; r < rounds; r++) {
-        for (size_t i = 0; i < way_count; i++) {
-            size_t w = (i + r) % way_count;
-            double start = bench_now_ns();
-            ways[w].run(&ways[w], count);
-            samples[w][r] = (bench_now_ns() - start) / (double)count;
+    for (size_t i = 0; i < preload_count; i++) {
+        if (process_start(&process, preloads[i], WAY_MALLOC, workloads[0]->name)) {
+            printf("%s: %s\n", process.name, process.path);
+            process_end(&process);
+        } else {
+            printf("absent: %s can't be preloaded\n", preloads[i]);
         }
     }
-    printf("\n%s\n", workload);
-    double first = 0;
-    for (size_t w = 0; w < way_count; w++) {
-        BenchSpread s = bench_spread(samples[w], rounds);
-        first = w == 0 ? s.median : first;
-        printf("  %-36s %8.2f ns   %8.2f - %-8.2f %6.2f x %s\n", ways[w].name, s.median, s.least,
-               s.most, s.median / first, ways[0].name);
+}
+
+static bool run_workload(const Workload *workload, size_t rounds) {
+    static Table table;
+    table.rounds = rounds;
+    table_start(&table, workload);
+    bool good = table.row_count > 0 && table_measure(&table);
+    if (good) {
+        report(&table, workload);
+    }
+    for (size_t i = 0; i < table.process_count; i++) {
+        process_end(&table.processes[i]);
+    }
+    return good;
+}
+
+/* --- the command line --- */
+
+static void usage(FILE *to) {
+    fprintf(to, "usage: bench_alloc [--quick] [--peer FILE]... [WORKLOAD]...\n"
+                "Explicit allocation beside libc, mimalloc and jemalloc.\n"
+                "  --quick      few rounds: a look, not a figure\n"
+                "  --peer FILE  another allocator's library to compare with, such as a newer\n"
+                "               build; also those in GOO_BENCH_PEERS, separated by ':'\n"
+                "Workloads, all if none is named:\n");
+    for (size_t i = 0; i < COUNT_OF(workloads); i++) {
+        fprintf(to, "  %-10s %s\n", workloads[i]->name, workloads[i]->what);
     }
 }
 
-/* The ways of a workload: libc first, then the peers, then Goo's own. */
-static size_t with_peers(Way *ways, const Way *peers, size_t peer_count,
-                         void (*run)(const Way *way, size_t count), const Way *own,
-                         size_t own_count) {
-    size_t n = 0;
-    ways[n++] = (Way){"libc malloc", run, NULL, malloc, free};
-    for (size_t i = 0; i < peer_count; i++) {
-        if (peers[i].name != NULL) {
-            ways[n] = peers[i];
-            ways[n++].run = run;
+static const Workload *workload_named(const char *name) {
+    for (size_t i = 0; i < COUNT_OF(workloads); i++) {
+        if (strcmp(workloads[i]->name, name) == 0) {
+            return workloads[i];
         }
     }
-    for (size_t i = 0; i < own_count; i++) {
-        ways[n++] = own[i];
+    return NULL;
+}
+
+static bool add_peer(const char *path) {
+    if (preload_count == PRELOADS_MAX) {
+        return false;
     }
-    return n;
+    preloads[preload_count++] = path;
+    return true;
+}
+
+static void add_peers_of_environment(void) {
+    const char *paths = getenv("GOO_BENCH_PEERS");
+    char *copy = paths == NULL ? NULL : strdup(paths); /* names live as long as the program */
+    for (char *path = copy == NULL ? NULL : strtok(copy, ":"); path != NULL;
+         path = strtok(NULL, ":")) {
+        add_peer(path);
+    }
 }
 
 int main(int argc, char **argv) {
-    bool quick;
-    int status = 0;
-    if (!bench_parse(argc, argv,
-                     "usage: bench_alloc [--quick]\n"
-                     "Explicit allocation beside libc, mimalloc and jemalloc.\n"
-                     "  --quick  fewer rounds\n",
-                     &quick, &status)) {
-        return status;
+    if (argc == 3 && strcmp(argv[1], "--serve") == 0 && workload_named(argv[2]) != NULL) {
+        return process_serve(workload_named(argv[2]));
     }
+    const Workload *chosen[COUNT_OF(workloads)];
+    size_t chosen_count = 0, rounds = ROUNDS_MAX;
+    add_peers_of_environment();
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0) {
+            usage(stdout);
+            return 0;
+        } else if (strcmp(argv[i], "--quick") == 0) {
+            rounds = ROUNDS_QUICK;
+        } else if (strcmp(argv[i], "--peer") == 0 && i + 1 < argc && add_peer(argv[i + 1])) {
+            i++;
+        } else if (workload_named(argv[i]) != NULL && chosen_count < COUNT_OF(chosen)) {
+            chosen[chosen_count++] = workload_named(argv[i]);
+        } else {
+            usage(stderr);
+            return 64;
+        }
+    }
+    if (chosen_count == 0) {
+        memcpy(chosen, workloads, sizeof workloads);
+        chosen_count = COUNT_OF(workloads);
+    }
+    signal(SIGPIPE, SIG_IGN); /* a process that died is an answer that fails */
     bench_print_machine();
-    Way peers[] = {peer("mimalloc", "libmimalloc.so.2", "mi_malloc", "mi_free"),
-                   peer("jemalloc", "libjemalloc.so.2", "malloc", "free")};
-    GooAllocator *system = goo_system_allocator_create();
-    GooAllocator *arena = goo_arena_allocator_create((size_t)1 << 20);
-    GooAllocator *region = goo_region_allocator_create((size_t)1 << 20, true);
-    GooAllocator *scope = goo_scoped_allocator_create(system);
-    GooAllocator *pool = goo_pool_allocator_create(BLOCK, 1024);
-    GooAllocator *tracking = goo_tracking_allocator_create(system);
-    if (system == NULL || arena == NULL || region == NULL || scope == NULL || pool == NULL ||
-        tracking == NULL) {
-        fprintf(stderr, "bench_alloc: no memory\n");
-        return 1;
+    report_processes();
+    int status = 0;
+    for (size_t i = 0; i < chosen_count; i++) {
+        status |= !run_workload(chosen[i], rounds);
     }
-    const Way bump[] = {{"goo arena, inline", bump_arena_inline, arena, NULL, NULL},
-                        {"goo arena, front door", bump_front_door, arena, NULL, NULL},
-                        {"goo region", bump_region, region, NULL, NULL},
-                        {"goo scoped", bump_scoped, scope, NULL, NULL}};
-    const Way pair[] = {{"goo pool, inline", pair_pool_inline, pool, NULL, NULL},
-                        {"goo pool, front door", pair_front_door, pool, NULL, NULL},
-                        {"goo system, front door", pair_front_door, system, NULL, NULL},
-                        {"goo legacy", pair_malloc, NULL, goo_alloc, goo_free},
-                        {"goo system, process-wide tracking", pair_tracked, system, NULL, NULL},
-                        {"goo tracking allocator", pair_front_door, tracking, NULL, NULL}};
-    const Way random[] = {{"goo system, front door", random_front_door, system, NULL, NULL},
-                          {"goo legacy", random_malloc, NULL, goo_alloc, goo_free}};
-    size_t rounds = quick ? 3 : 11, count = quick ? 200000 : 1000000, peer_count = 2;
-    Way ways[WAYS_MAX];
-    size_t n = with_peers(ways, peers, peer_count, bump_malloc, bump, 4);
-    measure("bump: 64 bytes 500 times, all gone together", ways, n, rounds, count);
-    n = with_peers(ways, peers, peer_count, pair_malloc, pair, 6);
-    measure("pair: allocate and free 64 bytes", ways, n, rounds, count);
-    n = with_peers(ways, peers, peer_count, random_malloc, random, 2);
-    measure("random: 16 to 512 bytes, 10,000 live, free one and allocate one", ways, n, rounds,
-            count);
-    GooAllocator *all[] = {tracking, pool, scope, region, arena, system};
-    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
-        goo_allocator_destroy(all[i]);
-    }
-    return 0;
+    return status;
 }

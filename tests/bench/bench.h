@@ -49,10 +49,18 @@ static inline void bench_print_file_line(const char *path, const char *key) {
     }
 }
 
+#if defined(__clang__)
+#define BENCH_COMPILER "clang " __clang_version__
+#elif defined(__GNUC__)
+#define BENCH_COMPILER "gcc " __VERSION__
+#else
+#define BENCH_COMPILER "unknown"
+#endif
+
 static inline void bench_print_machine(void) {
     printf("goo %s, ", goo_version());
     bench_print_file_line("/proc/cpuinfo", "model name");
-    printf(", kernels %s, load ", goo_simd_name(goo_simd_level()));
+    printf(", kernels %s, compiler %s, load ", goo_simd_name(goo_simd_level()), BENCH_COMPILER);
     bench_print_file_line("/proc/loadavg", "");
     printf("\n");
 }

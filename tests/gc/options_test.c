@@ -150,23 +150,6 @@ GOO_TEST(gc_options, extremes_that_are_fine) {
 
 /* --- calls that only later versions can serve --- */
 
-GOO_TEST(gc_options, owned_blocks_are_not_there) {
-    GooGcHeap *heap = heap_of("");
-    GooGcMutator *m = goo_gc_attach(heap);
-    void *owner = goo_gc_alloc_leaf(m, 16);
-    errno = 0;
-    CHECK_PTR_EQ(goo_gc_owned_alloc(m, owner, NULL, 100), NULL);
-    CHECK_EQ(errno, ENOTSUP);
-    errno = 0;
-    CHECK_PTR_EQ(goo_gc_owned_realloc(m, owner, NULL, 100), NULL);
-    CHECK_EQ(errno, ENOTSUP);
-    goo_gc_owned_free(m, owner, NULL);
-    CHECK_EQ(goo_gc_owner_adjust(m, owner, 100), GOO_ERR_UNSUPPORTED);
-    CHECK_EQ(goo_gc_owner_bytes(heap, owner), 0);
-    CHECK_EQ(goo_gc_get_stats(heap).external_bytes, 0);
-    goo_gc_heap_destroy(heap);
-}
-
 /* A minor collection without generations is a full one. */
 GOO_TEST(gc_options, minor_collections_are_full) {
     GooGcHeap *heap = heap_of("");

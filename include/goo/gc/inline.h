@@ -35,7 +35,7 @@ enum {
     GOO_GC_KIND_EMBEDDER = 48,
     GOO_GC_KIND_MASK = 48,
     GOO_GC_LOGGED = 64,    /* the barrier has nothing to do; always set on objects without slots */
-    GOO_GC_ATTENTION = 128 /* has a finalize */
+    GOO_GC_ATTENTION = 128 /* stands in a side table: has a finalize, owns blocks */
 };
 
 /* The head of every GooGcMutator. [cursor, limit) is zeroed memory, at most 8 KiB, within one
