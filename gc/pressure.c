@@ -153,7 +153,7 @@ static void pressure_release_all_but(GooAllocator *a, size_t bytes_left) {
     pressure_lock();
     for (GooiAttachment *item = gooi_attachments; item != NULL; item = item->next) {
         if (item->allocator == a && item->bytes > bytes_left) {
-            pressure_discount(item->heap, item->bytes - bytes_left);
+            gooi_pressure_discount(item->heap, item->bytes - bytes_left);
             item->bytes = bytes_left;
         }
     }
