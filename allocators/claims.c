@@ -49,11 +49,11 @@ static GooiClaimant *claims_find_id(uint32_t id) {
     return c;
 }
 
-/* Under the lock. The claimant that an allocator is, or NULL. */
+/* Under the lock. The claimant that an allocator is for those above it, or NULL. */
 static GooiClaimant *claims_find_self(const GooAllocator *a) {
     for (size_t i = 0; i < GOOI_CLAIM_BUCKETS; i++) {
         for (GooiClaimant *c = gooi_claims.by_id[i]; c != NULL; c = c->next) {
-            if (c->self == a) {
+            if (c->self == a && !c->translates) {
                 return c;
             }
         }
@@ -67,7 +67,8 @@ static size_t claimant_count_bases(const GooAllocator *parent, const GooiClaiman
     if (below != NULL) {
         return below->share_count;
     }
-    return parent != NULL && (parent->capabilities & GOO_ALLOCATOR_RESETS) != 0 ? 1 : 0;
+    uint32_t bulk = GOO_ALLOCATOR_RESETS | GOOI_ALLOCATOR_CLAIMS;
+    return parent != NULL && (parent->capabilities & bulk) != 0 ? 1 : 0;
 }
 
 /* Appends the bases that lie under a parent. */
@@ -116,8 +117,8 @@ bool gooi_claimant_init(GooiClaimant *c, GooAllocator *self, GooAllocator *first
     c->below[0] = claims_find_self(first);
     c->below[1] = second != NULL ? claims_find_self(second) : NULL;
     claims_unlock();
-    size_t count = claimant_count_bases(first, c->below[0]) +
-                   claimant_count_bases(second, c->below[1]);
+    size_t count =
+        claimant_count_bases(first, c->below[0]) + claimant_count_bases(second, c->below[1]);
     if (count == 0) {
         return true;
     }
@@ -199,7 +200,8 @@ static bool claimant_covers(const GooiClaimant *c, const GooAllocator *base) {
     return false;
 }
 
-/* The next claimant on the way down to a base; NULL: the base is next. */
+/* The next claimant on the way down to a base; NULL: the base is next, or lies under one that
+ * translates. */
 static GooiClaimant *claimant_towards(const GooiClaimant *c, const GooAllocator *base) {
     for (size_t i = 0; i < 2; i++) {
         if (c->parents[i] != base && c->below[i] != NULL && claimant_covers(c->below[i], base)) {
@@ -210,7 +212,7 @@ static GooiClaimant *claimant_towards(const GooiClaimant *c, const GooAllocator 
 }
 
 static void claimant_lose(GooiClaimant *c, const GooiLoss *loss) {
-    if (gooi_memory_watched(c->self)) {
+    if (gooi_memory_watched(c->self) && !c->translates) {
         gooi_memory_settle(c->self, loss->bytes, loss->header, loss->count);
     }
     if (c->lost != NULL) {
@@ -220,13 +222,12 @@ static void claimant_lose(GooiClaimant *c, const GooiLoss *loss) {
 
 void gooi_claims_lost(GooAllocator *base, GooAllocOptions claim, void *ptr, size_t size) {
     claims_lock();
-    GooiClaimant *c =
-        claims_find_id((claim & GOOI_ALLOC_CLAIM_ID) >> GOOI_ALLOC_CLAIM_SHIFT);
+    GooiClaimant *c = claims_find_id((claim & GOOI_ALLOC_CLAIM_ID) >> GOOI_ALLOC_CLAIM_SHIFT);
     claims_unlock();
     if (c == NULL || !claimant_covers(c, base)) {
         return; /* CLAIM-2: it was destroyed before its blocks */
     }
-    GooiLoss loss = {.ptr = ptr, .bytes = size, .count = 1};
+    GooiLoss loss = {.base = base, .ptr = ptr, .bytes = size, .count = 1};
     loss.header = (claim & GOOI_ALLOC_CLAIM_HEADER) != 0 ? GOO_DEFAULT_ALIGNMENT : 0;
     for (; c != NULL; c = claimant_towards(c, base)) {
         claimant_lose(c, &loss);
@@ -237,6 +238,7 @@ void gooi_claims_lost(GooAllocator *base, GooAllocOptions claim, void *ptr, size
 /* Empties a share. Which of its blocks begin with a hidden header nobody noted: as many as can. */
 static GooiLoss share_take(GooiShare *share) {
     GooiLoss loss = {
+        .base = share->base,
         .bytes = atomic_exchange_explicit(&share->bytes, 0, memory_order_relaxed),
         .count = atomic_exchange_explicit(&share->count, 0, memory_order_relaxed),
     };

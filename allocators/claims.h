@@ -13,7 +13,7 @@
  * Other bases (pool, stack, fixed) take everything back or nothing; of those a claimant keeps a
  * share: the sum of its blocks that lie there.
  *
- *   CLAIM-1  a claimant whose parents can't take blocks back in bulk has no number and costs nothing
+ *   CLAIM-1  a claimant whose parents can't take blocks back in bulk has no number and does nothing
  *   CLAIM-2  a number is not given again before all others were; a claim is honoured only if its
  *            number's claimant lies over the base that tells
  *   CLAIM-3  a share's sums are those of the claimant's live blocks in that base
@@ -30,9 +30,13 @@
 
 #include <stdatomic.h>
 
+/* What is noted with a block that somebody counts. */
+#define GOOI_ALLOC_NOTED (GOOI_ALLOC_COUNTED | GOOI_ALLOC_HEADER | GOOI_ALLOC_CLAIM)
+
 /* Blocks that are gone. */
 typedef struct GooiLoss {
-    void *ptr; /* NULL: many, all that it has in one base */
+    GooAllocator *base;
+    void *ptr; /* NULL: many, all that it has in this base, which still owns them */
     size_t bytes, count;
     size_t header; /* of the bytes, what only the first claimant's front door knows as hidden */
 } GooiLoss;
@@ -51,10 +55,12 @@ struct GooiClaimant {
     GooiClaimant *below[2]; /* the claimants that the parents are, or NULL */
     /* Takes a loss off its own figures; the front door's are settled already. May be NULL. */
     void (*lost)(GooiClaimant *c, const GooiLoss *loss);
-    uint32_t id; /* 0: CLAIM-1 */
-    bool shared; /* its allocator is thread-safe */
-    bool divided; /* some of its blocks may lie outside of a base */
+    uint32_t id;       /* 0: CLAIM-1 */
+    bool shared;       /* its allocator is thread-safe */
+    bool divided;      /* some of its blocks may lie outside of a base */
     bool keeps_shares; /* some base notes no claims */
+    bool translates;   /* its blocks are others than its parents': to those above it is a base, and
+                          settles with its front door by itself; set after init */
     GooiShare *shares; /* one for each base */
     size_t share_count;
 };
@@ -105,7 +111,7 @@ static inline bool gooi_block_persists(GooAllocator *a, const void *ptr) {
 /* For bases. A claimed block goes without a free; `claim`: the options that it came with. `size` as
  * the mechanism was asked for it. */
 void gooi_claims_lost(GooAllocator *base, GooAllocOptions claim, void *ptr, size_t size);
-/* All blocks go. */
+/* All blocks are about to go. */
 void gooi_claims_lost_all(GooAllocator *base);
 
 #endif

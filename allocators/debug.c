@@ -49,10 +49,6 @@ void gooi_debug_unlock(DebugAllocator *d) {
 
 /* --- where a block lies --- */
 
-typedef struct DebugLayout {
-    size_t front, total, alignment; /* of the parent's block */
-} DebugLayout;
-
 /* False: the sum does not fit. */
 static bool debug_lay_out(const DebugAllocator *d, size_t size, size_t alignment, unsigned flags,
                           DebugLayout *out) {
@@ -73,7 +69,7 @@ static bool debug_lay_out(const DebugAllocator *d, size_t size, size_t alignment
     return true;
 }
 
-static DebugLayout debug_layout(const DebugAllocator *d, const DebugRecord *r) {
+DebugLayout gooi_debug_layout(const DebugAllocator *d, const DebugRecord *r) {
     DebugLayout layout = {0, 0, 0};
     bool fits = debug_lay_out(d, r->size, (size_t)1 << r->alignment_log2, r->flags, &layout);
     GOO_ASSERT(fits, "debug allocator: a record of %zu bytes", r->size);
@@ -178,7 +174,7 @@ DebugFault gooi_debug_damage(const DebugAllocator *d, const DebugRecord *r) {
 /* --- the quarantine --- */
 
 static void debug_protect(const DebugAllocator *d, DebugRecord *r) {
-    DebugLayout layout = debug_layout(d, r);
+    DebugLayout layout = gooi_debug_layout(d, r);
     uint8_t *base = r->ptr - layout.front;
     if (d->options.never_unmap) {
         gooi_platform_discard(base, layout.total); /* a hint; only the addresses are kept */
@@ -188,9 +184,9 @@ static void debug_protect(const DebugAllocator *d, DebugRecord *r) {
     }
 }
 
-static void debug_unprotect(const DebugAllocator *d, DebugRecord *r) {
+void gooi_debug_unprotect(const DebugAllocator *d, DebugRecord *r) {
     if ((r->flags & DEBUG_PROTECTED) != 0) {
-        DebugLayout layout = debug_layout(d, r);
+        DebugLayout layout = gooi_debug_layout(d, r);
         gooi_platform_protect(r->ptr - layout.front, layout.total, true);
         r->flags &= (uint8_t)~DEBUG_PROTECTED;
     }
@@ -232,8 +228,8 @@ static DebugLeaving debug_leave(DebugAllocator *d, DebugFault *fault) {
     if (GOOI_UNLIKELY(!whole && fault->kind == DEBUG_FAULT_NONE)) {
         *fault = gooi_debug_damage(d, r);
     }
-    debug_unprotect(d, r);
-    DebugLayout layout = debug_layout(d, r);
+    gooi_debug_unprotect(d, r);
+    DebugLayout layout = gooi_debug_layout(d, r);
     DebugLeaving leaving = {r->ptr - layout.front, layout.total, layout.alignment};
     if (d->options.retain_metadata) {
         r->state = DEBUG_GONE;
@@ -263,6 +259,7 @@ static void debug_collect_leavers(DebugAllocator *d, size_t keep, DebugLeavers *
 static void debug_free_leavers(DebugAllocator *d, const DebugLeavers *leavers) {
     for (size_t i = 0; i < leavers->count; i++) {
         const DebugLeaving *block = &leavers->blocks[i];
+        gooi_claimant_gives(&d->claimant, block->base, block->size);
         goo_memory_free_options(d->parent, block->base, block->size, block->alignment);
     }
 }
@@ -304,14 +301,24 @@ static void debug_forget(DebugAllocator *d, const void *ptr) {
     }
 }
 
+static uint8_t *debug_obtain_laid_out(DebugAllocator *d, const DebugLayout *layout,
+                                      GooAllocOptions options) {
+    uint8_t *base = gooi_memory_alloc_claimed(d->parent, layout->total, layout->alignment, options);
+    if (base != NULL) {
+        gooi_claimant_got(&d->claimant, base, layout->total);
+    }
+    return base;
+}
+
 /* A block of the parent with room for the guards; `flags` as it turned out. */
 static uint8_t *debug_obtain(DebugAllocator *d, size_t size, size_t alignment,
                              GooAllocOptions options, unsigned *flags) {
-    options &= ~(GooAllocOptions)(GOO_ALLOC_NOFAIL | GOO_ALLOC_PAGE | GOO_ALLOC_GROWABLE);
+    options &= ~(GooAllocOptions)(GOO_ALLOC_NOFAIL | GOO_ALLOC_PAGE | GOO_ALLOC_GROWABLE |
+                                  GOOI_ALLOC_CLAIM); /* the record knows whose it is above */
+    options = gooi_claimant_options(&d->claimant, options);
     DebugLayout layout;
     if ((*flags & DEBUG_PAGED) != 0 && debug_lay_out(d, size, alignment, *flags, &layout)) {
-        uint8_t *base =
-            goo_memory_alloc_options(d->parent, layout.total, layout.alignment, options);
+        uint8_t *base = debug_obtain_laid_out(d, &layout, options);
         if (base != NULL) {
             return base + layout.front;
         }
@@ -321,7 +328,7 @@ static uint8_t *debug_obtain(DebugAllocator *d, size_t size, size_t alignment,
         errno = ENOMEM;
         return NULL;
     }
-    uint8_t *base = goo_memory_alloc_options(d->parent, layout.total, layout.alignment, options);
+    uint8_t *base = debug_obtain_laid_out(d, &layout, options);
     return base != NULL ? base + layout.front : NULL;
 }
 
@@ -329,6 +336,7 @@ static void debug_give_back(DebugAllocator *d, uint8_t *ptr, size_t size, size_t
                             unsigned flags) {
     DebugLayout layout = {0, 0, 0};
     debug_lay_out(d, size, alignment, flags, &layout);
+    gooi_claimant_gives(&d->claimant, ptr - layout.front, layout.total);
     goo_memory_free_options(d->parent, ptr - layout.front, layout.total, layout.alignment);
 }
 
@@ -351,6 +359,7 @@ static void *debug_alloc_watched(DebugAllocator *d, size_t size, size_t alignmen
         r->size = size;
         r->alignment_log2 = debug_log2(alignment);
         r->flags = (uint8_t)flags;
+        r->note = options & GOOI_ALLOC_NOTED;
         r->site = site;
         r->stack = gooi_debug_stack_intern(&d->stacks, here);
         d->live_count++;
@@ -366,11 +375,11 @@ static void *debug_alloc_watched(DebugAllocator *d, size_t size, size_t alignmen
 
 static void *debug_alloc(void *ctx, size_t size, size_t alignment, GooAllocOptions options) {
     DebugAllocator *d = ctx;
-    bool noted = (options & GOO_ALLOC_PERSIST) != 0 &&
-                 (d->parent->capabilities & GOO_ALLOCATOR_RESETS) != 0; /* a reset must know it */
+    bool noted = ((options & GOO_ALLOC_PERSIST) != 0 &&
+                  (d->parent->capabilities & GOO_ALLOCATOR_RESETS) != 0) ||
+                 (options & GOOI_ALLOC_CLAIM) != 0; /* a reset must know it */
     if (!debug_samples(d) && !noted) {
-        return goo_memory_alloc_options(d->parent, size, alignment,
-                                        options & ~(GooAllocOptions)GOO_ALLOC_NOFAIL);
+        return gooi_debug_alloc_unwatched(d, size, alignment, options);
     }
     GooiSite site = gooi_site;
     DebugHere here;
@@ -446,14 +455,14 @@ static void debug_free_watched(DebugAllocator *d, void *ptr, size_t size, size_t
     debug_free_leavers(d, &leavers);
     debug_raise_if(d, &fault, call, site, here);
     if (r == NULL) {
-        goo_memory_free_options(d->parent, ptr, size, alignment);
+        gooi_debug_free_unwatched(d, ptr, size, alignment);
     }
 }
 
 static void debug_free(void *ctx, void *ptr, size_t size, size_t alignment) {
     DebugAllocator *d = ctx;
     if (!gooi_debug_table_may_have(&d->table, ptr)) {
-        goo_memory_free_options(d->parent, ptr, size, alignment);
+        gooi_debug_free_unwatched(d, ptr, size, alignment);
         return;
     }
     GooiSite site = gooi_site;
@@ -478,12 +487,12 @@ static void *debug_realloc(void *ctx, void *ptr, size_t old_size, size_t new_siz
     if (r != NULL) {
         options |= (r->flags & DEBUG_PERSISTS) != 0 ? GOO_ALLOC_PERSIST : 0u;
         options |= (r->flags & DEBUG_WHOLE_PAGES) != 0 ? GOO_ALLOC_PAGE : 0u;
+        options |= (options & GOOI_ALLOC_CLAIM) == 0 ? r->note & GOOI_ALLOC_CLAIM : 0u;
     }
     gooi_debug_unlock(d);
     debug_raise_if(d, &fault, call, site, &here);
     if (r == NULL) {
-        return goo_memory_realloc_options(d->parent, ptr, old_size, new_size, alignment,
-                                          options & ~(GooAllocOptions)GOO_ALLOC_NOFAIL);
+        return gooi_debug_realloc_unwatched(d, ptr, old_size, new_size, alignment, options);
     }
     void *moved = debug_alloc_watched(d, new_size, alignment, options, &here, site);
     if (moved != NULL) {
@@ -511,13 +520,9 @@ static void debug_take_all(DebugAllocator *d, const DebugHere *here, GooiSite si
         if (fault->kind == DEBUG_FAULT_NONE && gooi_debug_is_held(d, r)) {
             *fault = gooi_debug_damage(d, r);
         }
-        d->live_count--;
         r->free_site = site;
         r->free_stack = stack;
-        r->state = DEBUG_GONE;
-        if (!d->options.retain_metadata) {
-            gooi_debug_table_remove(&d->table, r); /* may move another one to this slot */
-        }
+        gooi_debug_lose(d, r); /* may move another one to this slot */
     }
 }
 
@@ -531,8 +536,12 @@ static void debug_reset(GooAllocator *a) {
     size_t bytes_left = 0, count_left = 0;
     gooi_debug_lock(d);
     debug_take_all(d, &here, site, &fault, &bytes_left, &count_left);
+    d->resetting = true;
     gooi_debug_unlock(d);
     goo_allocator_reset(d->parent);
+    gooi_debug_lock(d);
+    d->resetting = false;
+    gooi_debug_unlock(d);
     gooi_memory_settle_all_but(a, bytes_left, count_left);
     debug_raise_if(d, &fault, "goo_allocator_reset", site, &here);
 }
@@ -543,13 +552,19 @@ static bool debug_owns(GooAllocator *a, const void *ptr) {
 
 /* --- create and destroy --- */
 
-static const GooiAllocatorOps debug_ops = {.reset = debug_reset, .owns = debug_owns};
+static bool debug_persists(GooAllocator *a, const void *ptr) {
+    return gooi_block_persists(((DebugAllocator *)(void *)a)->parent, ptr);
+}
+
+static const GooiAllocatorOps debug_ops = {
+    .reset = debug_reset, .owns = debug_owns, .persists = debug_persists};
 
 bool gooi_debug_is(const GooAllocator *a) {
     return a != NULL && a->alloc == debug_alloc;
 }
 
 static void debug_release(DebugAllocator *d) {
+    gooi_claimant_deinit(&d->claimant);
     gooi_debug_table_deinit(&d->table);
     gooi_debug_stacks_deinit(&d->stacks);
     gooi_system_free(NULL, d, sizeof *d, GOO_DEFAULT_ALIGNMENT);
@@ -562,7 +577,7 @@ static void debug_free_all(DebugAllocator *d) {
         if (r == NULL || r->state == DEBUG_GONE) {
             continue;
         }
-        debug_unprotect(d, r);
+        gooi_debug_unprotect(d, r);
         if (gooi_debug_is_held(d, r)) {
             debug_give_back(d, r->ptr, r->size, (size_t)1 << r->alignment_log2, r->flags);
         }
@@ -637,5 +652,11 @@ GooAllocator *goo_debug_allocator_create(GooAllocator *parent, const GooDebugOpt
         },
         &debug_ops,
     };
+    if (!gooi_claimant_init(&d->claimant, &d->head.allocator, parent, NULL, gooi_debug_lost)) {
+        debug_release(d);
+        return NULL;
+    }
+    d->claimant.translates = true;
+    d->head.allocator.capabilities |= d->claimant.id != 0 ? GOOI_ALLOCATOR_CLAIMS : 0u;
     return &d->head.allocator;
 }

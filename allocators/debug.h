@@ -4,6 +4,7 @@
  *     debug_table.c   which addresses have a record; the filter in front of it
  *     debug_stack.c   where a program is: return addresses, found fast, each stack kept once
  *     debug_report.c  words about faults and leaks
+ *     debug_claims.c  what passes without a record, and what the parent takes back unasked
  *
  *     parent's block:  | front canary | the caller's bytes | back canary |
  *     record:          address, size, alignment, site and stack of allocation and free
@@ -20,6 +21,7 @@
 #ifndef GOOI_ALLOCATORS_DEBUG_H
 #define GOOI_ALLOCATORS_DEBUG_H
 
+#include "allocators/claims.h"
 #include "goo/allocators/debug.h"
 #include "runtime/base.h"
 #include "runtime/globals.h"
@@ -50,6 +52,7 @@ typedef struct DebugRecord {
     struct DebugRecord *next; /* in the quarantine, or of the unused ones */
     const DebugStack *stack, *free_stack;
     GooiSite site, free_site;
+    GooAllocOptions note; /* who counts it above (GOOI_ALLOC_NOTED) */
     uint8_t state, flags, alignment_log2;
 } DebugRecord;
 
@@ -88,6 +91,7 @@ typedef struct DebugStacks {
 typedef struct DebugAllocator {
     GooiExtendedAllocator head;
     GooAllocator *parent;
+    GooiClaimant claimant;
     GooDebugOptions options; /* with the defaults filled in */
     char name[DEBUG_NAME_SIZE];
     uint64_t secret; /* of canaries */
@@ -99,6 +103,7 @@ typedef struct DebugAllocator {
     DebugStacks stacks;
     DebugRecord *oldest, *newest; /* the quarantine, first in first out */
     size_t quarantined_bytes;
+    bool resetting; /* what the parent takes back is known */
 } DebugAllocator;
 
 void gooi_debug_lock(DebugAllocator *d);
@@ -165,8 +170,28 @@ size_t gooi_debug_leaks(DebugAllocator *d, FILE *report, char *line);
 /* What is said at destroy: leaks and damage; `line`: of a panic that is due, or "". */
 void gooi_debug_final_report(DebugAllocator *d, char *line);
 
+/* --- debug_claims.c --- */
+
+/* A block of the parent's, as it is. */
+void *gooi_debug_alloc_unwatched(DebugAllocator *d, size_t size, size_t alignment,
+                                 GooAllocOptions options);
+void gooi_debug_free_unwatched(DebugAllocator *d, void *ptr, size_t size, size_t alignment);
+void *gooi_debug_realloc_unwatched(DebugAllocator *d, void *ptr, size_t old_size, size_t new_size,
+                                   size_t alignment, GooAllocOptions options);
+/* A block goes with its parent's. Who counts it is told, and its record goes. Under the lock. */
+void gooi_debug_lose(DebugAllocator *d, DebugRecord *r);
+/* The parent takes blocks back without a free each. */
+void gooi_debug_lost(GooiClaimant *c, const GooiLoss *loss);
+
 /* --- debug.c --- */
 bool gooi_debug_is(const GooAllocator *a);
+
+/* Where a block lies in its parent's. */
+typedef struct DebugLayout {
+    size_t front, total, alignment; /* of the parent's block */
+} DebugLayout;
+DebugLayout gooi_debug_layout(const DebugAllocator *d, const DebugRecord *r);
+void gooi_debug_unprotect(const DebugAllocator *d, DebugRecord *r);
 
 /* What is wrong with a block's canaries or poison; under the lock. The record's copy, ptr and
  * offset are filled in. */

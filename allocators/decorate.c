@@ -23,8 +23,7 @@ static inline GooAllocOptions decorate_options(const GooiDecorator *d, GooAllocO
 
 void *gooi_decorator_alloc(GooiDecorator *d, size_t size, size_t alignment,
                            GooAllocOptions options) {
-    void *p =
-        gooi_memory_alloc_claimed(d->parent, size, alignment, decorate_options(d, options));
+    void *p = gooi_memory_alloc_claimed(d->parent, size, alignment, decorate_options(d, options));
     if (p != NULL) {
         gooi_claimant_got(&d->claimant, p, size);
     }
@@ -33,8 +32,7 @@ void *gooi_decorator_alloc(GooiDecorator *d, size_t size, size_t alignment,
 
 void *gooi_decorator_realloc(GooiDecorator *d, void *ptr, size_t old_size, size_t new_size,
                              size_t alignment, GooAllocOptions options) {
-    GooiShare *share =
-        d->claimant.keeps_shares ? gooi_claimant_share(&d->claimant, ptr) : NULL;
+    GooiShare *share = d->claimant.keeps_shares ? gooi_claimant_share(&d->claimant, ptr) : NULL;
     void *p = gooi_memory_realloc_claimed(d->parent, ptr, old_size, new_size, alignment,
                                           decorate_options(d, options));
     if (p != NULL) {
@@ -78,8 +76,8 @@ void gooi_decorator_destroy(void *self) {
     gooi_system_free(NULL, d, sizeof *d, GOO_DEFAULT_ALIGNMENT);
 }
 
-static void decorate_fill_in(GooiDecorator *d, GooAllocator *parent,
-                             const GooAllocator *functions, const GooiAllocatorOps *ops) {
+static void decorate_fill_in(GooiDecorator *d, GooAllocator *parent, const GooAllocator *functions,
+                             const GooiAllocatorOps *ops) {
     d->parent = parent;
     d->head = (GooiExtendedAllocator){*functions, ops};
     GooAllocator *a = &d->head.allocator;

@@ -87,8 +87,7 @@ static void *fallback_realloc(void *ctx, void *ptr, size_t old_size, size_t new_
                               size_t alignment, GooAllocOptions options) {
     const Fallback *f = ctx;
     GooAllocator *owner = fallback_owner(f, ptr);
-    GooiShare *share =
-        f->claimant.keeps_shares ? gooi_claimant_share(&f->claimant, ptr) : NULL;
+    GooiShare *share = f->claimant.keeps_shares ? gooi_claimant_share(&f->claimant, ptr) : NULL;
     options = fallback_options(f, options);
     int saved_errno = errno;
     void *p = gooi_memory_realloc_claimed(owner, ptr, old_size, new_size, alignment, options);

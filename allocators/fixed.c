@@ -81,16 +81,16 @@ static bool fixed_owns(GooAllocator *a, const void *ptr) {
 }
 
 static void fixed_reset(GooAllocator *a) {
+    gooi_claims_lost_all(a);
     ((GooFixedBuffer *)(void *)a)->used = 0;
     gooi_memory_settle_all_but(a, 0, 0);
-    gooi_claims_lost_all(a);
 }
 
 /* Nothing is the allocator's own; what it gave can not be told from what is free any more. */
 static void fixed_destroy(void *self) {
     GooFixedBuffer *f = self;
-    f->used = 0;
     gooi_claims_lost_all(&f->allocator);
+    f->used = 0;
 }
 
 GooAllocator *goo_fixed_allocator_init(GooFixedBuffer *state, void *buffer, size_t size) {

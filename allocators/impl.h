@@ -196,8 +196,7 @@ void gooi_lane_zero(const GooiLane *lane, uint8_t *p, size_t size);
 #define GOOI_KEEP_BRANCH(x) ((void)0)
 #endif
 
-/* What is noted with a block: who counts it. In a record it takes the lowest bits of a word. */
-#define GOOI_ALLOC_NOTED (GOOI_ALLOC_COUNTED | GOOI_ALLOC_HEADER | GOOI_ALLOC_CLAIM)
+/* Where a note stands in a record: it takes the lowest bits of a word. */
 enum { GOOI_NOTE_SHIFT = GOOI_ALLOC_CLAIM_SHIFT, GOOI_NOTE_BITS = 32 - GOOI_NOTE_SHIFT };
 _Static_assert((GOOI_ALLOC_NOTED & ((1u << GOOI_NOTE_SHIFT) - 1)) == 0, "nothing else is noted");
 

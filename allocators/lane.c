@@ -107,8 +107,7 @@ static inline GooAllocOptions record_note(const GooiRecord *record) {
 GOOI_NO_SANITIZE_ADDRESS static bool record_is_valid(const GooiLane *lane,
                                                      const GooiRecord *record) {
     gooi_poison_pause();
-    bool valid =
-        (record->check_and_note ^ record_check(lane, record)) >> GOOI_NOTE_BITS == 0;
+    bool valid = (record->check_and_note ^ record_check(lane, record)) >> GOOI_NOTE_BITS == 0;
     gooi_unpoison(&valid, sizeof valid, true); /* whatever it was made of */
     gooi_poison_resume();
     return valid;
@@ -156,8 +155,8 @@ static GooiDropped lane_drop_records(GooiLane *lane, size_t position) {
     while (lane->records != NULL && lane->records->position >= position) {
         GooiRecord *record = lane->records;
         if (record->size != 0) {
-            lane_lose(lane, record_note(record), (uint8_t *)record + GOOI_RECORD_SIZE,
-                      record->size, &dropped);
+            lane_lose(lane, record_note(record), (uint8_t *)record + GOOI_RECORD_SIZE, record->size,
+                      &dropped);
         }
         lane->records = record->older;
         record->check_and_note = 0;

@@ -118,7 +118,8 @@ GooAllocator *goo_limit_allocator_create(GooAllocator *parent, size_t max_bytes)
         .resize = limit_resize,
         .name = "limit",
     };
-    LimitAllocator *l = gooi_decorator_create(sizeof *l, parent, &functions, &limit_ops, limit_lost);
+    LimitAllocator *l =
+        gooi_decorator_create(sizeof *l, parent, &functions, &limit_ops, limit_lost);
     if (l == NULL) {
         return NULL;
     }

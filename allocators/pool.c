@@ -512,6 +512,7 @@ size_t goo_pool_trim(GooAllocator *a) {
 
 static void pool_reset(GooAllocator *a) {
     Pool *pool = (Pool *)(void *)a;
+    gooi_claims_lost_all(a);
     pool_lock(pool);
     *pool_list(pool) = NULL;
     for (size_t i = 0; i < pool->block_count; i++) {
@@ -526,7 +527,6 @@ static void pool_reset(GooAllocator *a) {
     pool->counted_bytes = pool->counted = 0;
     pool_unlock(pool);
     gooi_settle_all(a, bytes, count);
-    gooi_claims_lost_all(a);
 }
 
 /* --- create and destroy --- */

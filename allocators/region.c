@@ -213,8 +213,7 @@ GooAllocator *goo_region_allocator_create_with(GooAllocator *parent,
     if (region == NULL) {
         return NULL;
     }
-    gooi_source_init(&region->source, &region->head.allocator, parent, options->region_size,
-                     0);
+    gooi_source_init(&region->source, &region->head.allocator, parent, options->region_size, 0);
     region->source.spare_max = REGION_SPARE_CHUNKS;
     region->source.refuse_large = !options->allow_large;
     gooi_lane_init(&region->base.lane, &region->source);

@@ -126,11 +126,11 @@ static bool stack_owns(GooAllocator *a, const void *ptr) {
 static void stack_reset(GooAllocator *a) {
     Stack *stack = (Stack *)(void *)a;
     size_t bytes = stack->counted_bytes, count = stack->counted;
+    gooi_claims_lost_all(a);
     stack->cursor = stack->base;
     stack->top = NULL;
     stack->counted = stack->counted_bytes = 0;
     gooi_settle_all(a, bytes, count);
-    gooi_claims_lost_all(a);
 }
 
 static void stack_destroy(void *self) {

@@ -148,7 +148,8 @@ GooAllocator *goo_tracking_allocator_create(GooAllocator *parent) {
         .resize = tracking_resize,
         .name = "tracking",
     };
-    TrackingAllocator *t = gooi_decorator_create(sizeof *t, parent, &functions, &ops, tracking_lost);
+    TrackingAllocator *t =
+        gooi_decorator_create(sizeof *t, parent, &functions, &ops, tracking_lost);
     if (t == NULL) {
         return NULL;
     }

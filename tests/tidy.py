@@ -83,7 +83,7 @@ def layer(path):
     return None
 
 
-SHARED_BY_ALLOCATORS = ("allocators/impl.h", "allocators/decorate.h")
+SHARED_BY_ALLOCATORS = ("allocators/impl.h", "allocators/decorate.h", "allocators/claims.h")
 
 
 def room(path):

@@ -23,7 +23,8 @@ GOO_BEGIN_DECLS
  * Returns: the allocator. It can do what the parent can. A request beyond the budget is NULL with
  * ENOMEM, or false for a resize, and changes nothing; one that the parent refuses takes nothing
  * from the budget. A realloc takes what it adds. goo_allocator_reset resets the parent, where it
- * can, and gives the budget back, but for blocks that persist.
+ * can. Blocks that the parent takes back by a reset, rewind, end or unwind, whoever began it, give
+ * their budget back.
  * Fails: NULL, ENOMEM.
  * Owner: the caller, until goo_allocator_destroy, which frees the allocator only. The parent must
  * outlive it; blocks are the parent's.

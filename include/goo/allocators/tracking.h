@@ -22,8 +22,9 @@ GOO_BEGIN_DECLS
  * counts it, with strategy NULL and `track_stats` off, which makes no difference to its counts.
  * Returns: the allocator. It can do what the parent can. goo_get_alloc_stats reports its counts:
  * current bytes, their peak, live blocks, totals, failed requests. A block of the legacy API counts
- * with its hidden header. goo_allocator_reset resets the parent, where it can, and counts its
- * blocks as freed, but for those that persist; a reset of the parent itself is not seen.
+ * with its hidden header. goo_allocator_reset resets the parent, where it can. Blocks that the
+ * parent takes back by a reset, rewind, end or unwind count as freed, whoever began it; only what
+ * lies under an allocator written by hand is not seen.
  * Fails: NULL, ENOMEM.
  * Owner: the caller, until goo_allocator_destroy, which frees the allocator only. The parent must
  * outlive it; blocks are the parent's.
