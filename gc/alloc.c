@@ -214,7 +214,7 @@ static void alloc_check_allowed(const GooGcMutator *m) {
 
 GOOI_COLD void *gooi_alloc_fail(GooGcMutator *m, size_t size) {
     if (m->heap->refused) {
-        atomic_fetch_add_explicit(&m->heap->limit_hits, 1, memory_order_relaxed);
+        gooi_limit_hit(m->heap);
     }
     m->heap->refused = false;
     gooi_notify(m->heap, GOO_GC_EVENT_OUT_OF_MEMORY, size);
@@ -232,7 +232,7 @@ static void *alloc_slow(GooGcMutator *m, size_t size, unsigned metadata) {
     m->collect_requested = false;
     m->heap->refused = false;
     void *object = alloc_try(m, size, metadata);
-    if (object == NULL && size <= m->heap->size && gooi_collect_emergency(m->heap)) {
+    if (object == NULL && size <= m->heap->size && gooi_collect_emergency(m->heap, size)) {
         object = alloc_try(m, size, metadata);
     }
     return object != NULL ? object : gooi_alloc_fail(m, size);
@@ -253,7 +253,7 @@ static void *alloc_finalizable(GooGcMutator *m, const GooGcType *type, size_t si
     alloc_check_allowed(m);
     m->heap->refused = false;
     if (!gooi_finalize_reserve(m->heap) &&
-        !(gooi_collect_emergency(m->heap) && gooi_finalize_reserve(m->heap))) {
+        !(gooi_collect_emergency(m->heap, size) && gooi_finalize_reserve(m->heap))) {
         return gooi_alloc_fail(m, size);
     }
     void *object = alloc_with_kind(m, size, metadata | GOO_GC_ATTENTION);

@@ -84,23 +84,16 @@ GooStatus gooi_collect(GooGcHeap *heap, GooGcCollection kind) {
     if (heap->collecting || heap->mutator.blocking_depth != 0) {
         return GOO_ERR_BUSY;
     }
+    size_t before = gooi_limit_use(heap);
     heap->collecting = true;
     heap->tight = false;
     collect_cycle(heap);
     heap->collecting = false;
+    gooi_limit_collected(heap, before);
     if (heap->options.verify) {
         collect_verify(heap);
     }
     return GOO_OK;
-}
-
-bool gooi_collect_emergency(GooGcHeap *heap) {
-    if (heap->disable_depth != 0 || gooi_collect(heap, GOO_GC_FULL) != GOO_OK) {
-        return false;
-    }
-    heap->tight = true;
-    goo_gc_release(heap);
-    return true;
 }
 
 /* --- public calls --- */
@@ -128,23 +121,6 @@ size_t goo_gc_release(GooGcHeap *heap) {
     return heap->collecting ? 0
                             : gooi_sweep_release_empty(heap) + gooi_large_release_empty(heap) +
                                   gooi_mark_stack_release(heap);
-}
-
-GooStatus goo_gc_set_limits(GooGcHeap *heap, size_t soft_bytes, size_t hard_bytes) {
-    if (heap == NULL) {
-        return GOO_ERR_INVALID_ARGUMENT;
-    }
-    if (hard_bytes != 0 && gooi_accounted(heap) > hard_bytes) {
-        gooi_collect_emergency(heap);
-        if (gooi_accounted(heap) > hard_bytes) {
-            return GOO_ERR_LIMIT;
-        }
-    }
-    heap->options.soft_limit_bytes = soft_bytes;
-    heap->options.hard_limit_bytes = hard_bytes;
-    atomic_store_explicit(&heap->hard_limit, hard_bytes, memory_order_relaxed);
-    gooi_pace_set_target(heap);
-    return GOO_OK;
 }
 
 /* --- beginning and end --- */
@@ -191,7 +167,7 @@ GooGcHeap *goo_gc_heap_create(const GooGcOptions *options) {
     GooGcHeap *heap = side->alloc(side->context, sizeof *heap, _Alignof(GooGcHeap), GOO_ALLOC_ZERO);
     if (heap != NULL) {
         heap->options = chosen;
-        atomic_init(&heap->hard_limit, chosen.hard_limit_bytes);
+        gooi_limit_apply(heap);
         heap->side = side;
         if (create_init(heap)) {
             return heap;

@@ -202,8 +202,13 @@ struct GooGcHeap {
 
     /* account.c */
     _Atomic size_t accounted; /* used, metadata and external bytes */
-    _Atomic size_t hard_limit; /* 0: none */
+    _Atomic size_t held_limit; /* what is held to; 0: no limit */
     _Atomic size_t peak_bytes;
+
+    /* limit.c */
+    uint32_t futile_count;    /* collections for requests that freed little, in a row */
+    uint32_t futile_wait;     /* requests that fail at once before the next */
+    size_t futile_use;        /* what was in use after the last collection */
 
     /* block.c, sweep.c */
     size_t unswept_count;
@@ -378,9 +383,14 @@ bool gooi_pressure_is_sound(const GooGcHeap *heap); /* PRESS-1 */
 
 /* gc.c */
 GooStatus gooi_collect(GooGcHeap *heap, GooGcCollection kind);
-/* Collects and gives back what is empty, so that a request that failed can be tried again. False if
- * no collection may run here. */
-bool gooi_collect_emergency(GooGcHeap *heap);
+/* limit.c */
+void gooi_limit_apply(GooGcHeap *heap);
+void gooi_limit_hit(GooGcHeap *heap);
+size_t gooi_limit_use(const GooGcHeap *heap);
+void gooi_limit_collected(GooGcHeap *heap, size_t before);
+/* Collects and gives back what is empty, so that a request of `bytes` that failed can be tried
+ * again. False: no collection may run here, or it would be futile. */
+bool gooi_collect_emergency(GooGcHeap *heap, size_t bytes);
 
 /* verify.c */
 /* Faults go to `report` unless it is NULL, and the first one to `first` as text unless that is. */

@@ -76,10 +76,6 @@ bool gooi_pressure_settle_heap(GooGcHeap *heap) {
     return fresh;
 }
 
-static void pressure_count_hit(GooGcHeap *heap) {
-    atomic_fetch_add_explicit(&heap->limit_hits, 1, memory_order_relaxed);
-}
-
 /* --- what the front door calls --- */
 
 /* A refusal that the strategy answers with a collection is a hit only if that does not help: when
@@ -88,7 +84,7 @@ static void pressure_refuse(GooiAttachment *item) {
     bool comes_again = item->allocator->strategy == GOO_ALLOC_STRATEGY_GC && !item->refused_once;
     item->refused_once = comes_again;
     if (!comes_again) {
-        pressure_count_hit(item->heap);
+        gooi_limit_hit(item->heap);
     }
 }
 
@@ -180,7 +176,7 @@ static void pressure_give_up(const GooAllocator *a) {
     for (GooiAttachment *item = gooi_attachments; item != NULL; item = item->next) {
         if (item->allocator == a && item->refused_once) {
             item->refused_once = false;
-            pressure_count_hit(item->heap);
+            gooi_limit_hit(item->heap);
         }
     }
     pressure_unlock();
@@ -190,7 +186,7 @@ static bool pressure_collect(GooAllocator *a) {
     bool collected = false;
     GooGcHeap *heap;
     for (size_t n = 0; (heap = pressure_nth_heap(a, n)) != NULL; n++) {
-        collected |= gooi_collect_emergency(heap);
+        collected |= gooi_collect_emergency(heap, 0);
     }
     if (!collected) {
         pressure_give_up(a);
@@ -347,8 +343,8 @@ GooStatus goo_gc_adjust_external(GooGcHeap *heap, ptrdiff_t bytes) {
     size_t more = (size_t)bytes;
     bool may_collect = !heap->attached || pressure_is_mutator(heap);
     if (!gooi_pressure_count(heap, more) &&
-        !(may_collect && gooi_collect_emergency(heap) && gooi_pressure_count(heap, more))) {
-        pressure_count_hit(heap);
+        !(may_collect && gooi_collect_emergency(heap, more) && gooi_pressure_count(heap, more))) {
+        gooi_limit_hit(heap);
         return GOO_ERR_LIMIT;
     }
     heap->adjusted_bytes += more;

@@ -83,7 +83,11 @@ typedef struct GooGcOptions {
     size_t soft_limit_bytes; /* 0: none. Above it collections come more often: after every eighth of
                                 the live bytes */
     size_t hard_limit_bytes; /* 0: none. Heap, metadata and external bytes together never exceed
-                                it: allocation collects, then fails */
+                                it: allocation collects, then fails. Of n requests in a row that
+                                fail because nearly everything lives, about log2(n) collect */
+    size_t spare_bytes;      /* default 256 KiB, an eighth of the hard limit at most: kept back of
+                                it until a request fails, then usable, so that error paths can
+                                allocate; kept back again once a collection finds room */
     size_t reserve_bytes;    /* 0: chosen. Address space to reserve, or less where that can't be
                                 had; the heap can't outgrow it */
     GooGcSizing sizing;      /* PROPORTIONAL */
@@ -106,9 +110,9 @@ typedef struct GooGcOptions {
 GOO_API GooGcOptions goo_gc_default_options(void);
 
 /* Reads "stress=1,verify,poison,hard=512M,growth=1.5" into `options`: words stress=N verify poison
- * initial=SIZE soft=SIZE hard=SIZE reserve=SIZE growth=FACTOR sizing=proportional|fixed|adaptive
- * scan_stacks generational concurrent markers=N; a size may end in K, M or G; a flag may be given
- * =0 or =1. Members that the text does not name stay as they are. Programs pass getenv("GOO_GC");
+ * initial=SIZE soft=SIZE hard=SIZE spare=SIZE reserve=SIZE growth=FACTOR
+ * sizing=proportional|fixed|adaptive scan_stacks generational concurrent markers=N; a size may end
+ * in K, M or G; a flag may be given =0 or =1. Members that the text does not name stay as they are. Programs pass getenv("GOO_GC");
  * the library reads no environment. NULL and "" are fine.
  * Fails: GOO_ERR_INVALID_ARGUMENT, nothing changed. Threads: any. */
 GOO_API GooStatus goo_gc_options_parse(GooGcOptions *options, const char *text);
