@@ -3,8 +3,8 @@
  *     lua_host [--limit BYTES] [SCRIPT.lua [ARGUMENTS]]
  *
  * Lua asks for all of its memory through one function, which the host hands to lua_newstate. Here
- * that is goo_memory_realloc_with, for Lua's rules are Goo's: no block to allocate, no size to free,
- * and the old size is always told. It leads to an allocator that counts, over one with a limit.
+ * that is goo_memory_realloc_with, for Lua's rules are Goo's: no block means a new one, no size a
+ * free, and the old size is always told. It leads to an allocator that counts, over a limit.
  *
  * When the limit refuses, Lua collects its garbage and asks again; if that fails too, it raises
  * "not enough memory". The script may catch that with pcall; what the failed call held is garbage
