@@ -17,7 +17,7 @@
  *
  * LIMIT-1  heap->held_limit is the hard limit, less the spare while that is closed.
  *
- * Threads: hits from any, the rest the mutator's.
+ * Threads: any; what counts futile collections is under the heap's lock.
  */
 #include "gc/heap.h"
 #include "runtime/bits.h"
@@ -89,19 +89,30 @@ static bool limit_is_hopeless(const GooGcHeap *heap, size_t bytes) {
     return bytes > PTRDIFF_MAX || (hard != 0 && bytes > hard);
 }
 
-bool gooi_collect_emergency(GooGcHeap *heap, size_t bytes) {
+/* Whether a collection may be worth it; the next one that fails has to wait longer, unless
+ * gooi_limit_collected finds that this one was not futile. Under the lock. */
+static bool limit_try_collection(GooGcHeap *heap, size_t bytes) {
     if (heap->disable_depth != 0 || limit_is_hopeless(heap, bytes) || limit_must_wait(heap)) {
         return false;
     }
     if (heap->futile_count < GOOI_FUTILE_MAX) {
-        heap->futile_count++; /* gooi_limit_collected takes it back if it was not futile */
+        heap->futile_count++;
     }
     heap->futile_wait = ((uint32_t)1 << (heap->futile_count - 1)) - 1;
-    if (gooi_collect(heap, GOO_GC_FULL) != GOO_OK) {
+    return true;
+}
+
+bool gooi_collect_emergency(GooGcHeap *heap, size_t bytes) {
+    gooi_heap_lock(heap);
+    bool worth_it = limit_try_collection(heap, bytes);
+    gooi_heap_unlock(heap);
+    if (!worth_it || gooi_collect(heap, GOO_GC_FULL) != GOO_OK) {
         return false;
     }
+    gooi_heap_lock(heap);
     heap->tight = true;
     goo_gc_release(heap);
+    gooi_heap_unlock(heap);
     return true;
 }
 
@@ -110,15 +121,19 @@ GooStatus goo_gc_set_limits(GooGcHeap *heap, size_t soft_bytes, size_t hard_byte
         return GOO_ERR_INVALID_ARGUMENT;
     }
     if (hard_bytes != 0 && gooi_accounted(heap) > hard_bytes) {
+        gooi_heap_lock(heap);
         heap->futile_wait = 0;
+        gooi_heap_unlock(heap);
         gooi_collect_emergency(heap, 0);
         if (gooi_accounted(heap) > hard_bytes) {
             return GOO_ERR_LIMIT;
         }
     }
+    gooi_heap_lock(heap);
     heap->options.soft_limit_bytes = soft_bytes;
     heap->options.hard_limit_bytes = hard_bytes;
     gooi_limit_apply(heap);
     gooi_pace_set_target(heap);
+    gooi_heap_unlock(heap);
     return GOO_OK;
 }
