@@ -43,7 +43,8 @@ static GooGcHeap *owned_heap(GooGcMutator *m, const char *call) {
 /* A call that may collect. */
 static GooGcHeap *owned_heap_to_grow(GooGcMutator *m, const char *call) {
     GooGcHeap *heap = owned_heap(m, call);
-    GOO_REQUIRE(!gooi_heap_is_busy_here(heap), "%s: called inside a collection (a trace, a finalize)", call);
+    GOO_REQUIRE(!gooi_heap_is_busy_here(heap),
+                "%s: called inside a collection (a trace, a finalize)", call);
     GOO_REQUIRE(m->blocking_depth == 0, "%s: called inside a blocking region", call);
     return heap;
 }

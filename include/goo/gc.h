@@ -126,8 +126,8 @@ GOO_API GooStatus goo_gc_options_parse(GooGcOptions *options, const char *text);
 GOO_API GooGcHeap *goo_gc_heap_create(const GooGcOptions *options);
 
 /* Ends a heap: runs the `finalize` of every object that has one, frees owned blocks, detaches
- * allocators, gives all memory back. Visits no other object. NULL does nothing. While another thread
- * is attached it is a panic. Cost: objects with finalize, owned blocks, slabs. */
+ * allocators, gives all memory back. Visits no other object. NULL does nothing. While another
+ * thread is attached it is a panic. Cost: objects with finalize, owned blocks, slabs. */
 GOO_API void goo_gc_heap_destroy(GooGcHeap *heap);
 
 /* Attaches the calling thread: makes it one of the heap's mutators. Attaching again on the same
