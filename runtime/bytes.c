@@ -6,8 +6,8 @@
  *
  * Up to 15 bytes are searched here, as two words that overlap, since a kernel's vectors are longer;
  * the rest is the kernels'. So is filling with a pattern of 2, 4, 8 or 16 bytes. A pattern of any
- * other size doubles what is filled until that is a chunk, and then copies the chunk, which stays in
- * the first cache, so that memcpy does nearly all of it and reads no memory.
+ * other size doubles what is filled until that is a chunk, and then copies the chunk, which stays
+ * in the first cache, so that memcpy does nearly all of it and reads no memory.
  *
  * Threads: any; no state.
  */
@@ -89,10 +89,10 @@ bool goo_memory_is_zero(const void *ptr, size_t size) {
 
 enum { BYTES_FILL_CHUNK = 4 * 1024 };
 
-/* A pattern whose size does not divide 16. */
+/* A pattern whose size does not divide 16, more than once. */
 GOOI_NEVER_INLINE static void bytes_fill_by_copy(uint8_t *bytes, const void *pattern,
                                                  size_t pattern_size, size_t size) {
-    size_t filled = pattern_size < size ? pattern_size : size;
+    size_t filled = pattern_size;
     size_t chunk = filled; /* a multiple of pattern_size: the copies stay in phase */
     memcpy(bytes, pattern, filled);
     while (filled < size) {
@@ -139,7 +139,11 @@ static void bytes_fill(uint8_t *bytes, const void *pattern, size_t pattern_size,
         gooi_kernels->fill(bytes, first, second, size);
         return;
     default:
-        bytes_fill_by_copy(bytes, pattern, pattern_size, size);
+        if (size <= pattern_size) {
+            bytes_libc_copy(bytes, pattern, size);
+        } else {
+            bytes_fill_by_copy(bytes, pattern, pattern_size, size);
+        }
     }
 }
 

@@ -11,8 +11,10 @@
  *              the next one needs
  *     aligned  both ranges start at a multiple of 64 bytes; unaligned: 1 and 3 bytes behind one
  *
- * A cell is `ok` if the call costs at most 3 % or 0.6 ns more than its rival: a call of a forwarding
- * function is a few tests and a jump more than that of libc's itself.
+ * A cell is `ok` if the call costs at most 3 % or 0.6 ns more than its rival: a call of a
+ * forwarding function is a few tests and a jump more than that of libc's itself. Where the same
+ * function of libc does the work on both sides, as for copy, the ratio of large sizes shows how far
+ * the machine's noise goes.
  *
  * Threads: one.
  */
@@ -20,7 +22,6 @@
 #include "tests/bench/bench.h"
 
 #include <sys/mman.h>
-#include <unistd.h>
 #include <wchar.h>
 
 #include "goo/runtime/memory.h"
