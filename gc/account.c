@@ -9,7 +9,8 @@
  *                                                  └ failed ─▶ gooi_unaccount
  *
  * ACC-1  accounted == used_bytes + metadata_bytes + external_bytes while nobody is changing them.
- * ACC-2  accounted never exceeds hard_limit because of a call here, temporaries excepted.
+ * ACC-2  accounted never exceeds the hard limit because of a call here, temporaries excepted; which
+ *        part of it is held back says LIMIT-1 (limit.c).
  * ACC-3  peak_bytes counts only what was settled: a request that failed leaves no trace.
  *
  * Threads: any.
@@ -20,7 +21,7 @@
 
 /* Counts `bytes`, if the limit allows. */
 bool gooi_account(GooGcHeap *heap, size_t bytes) {
-    size_t hard = atomic_load_explicit(&heap->hard_limit, memory_order_relaxed);
+    size_t hard = atomic_load_explicit(&heap->held_limit, memory_order_relaxed);
     size_t before = atomic_load_explicit(&heap->accounted, memory_order_relaxed);
     size_t after;
     do {

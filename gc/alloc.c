@@ -37,14 +37,13 @@ static void span_hide(GooGcMutator *m) {
  * counted when their block is given back. */
 static void span_settle(GooGcMutator *m) {
     size_t bytes = m->fast.cursor - m->span_start;
-    m->heap->stats.allocated_bytes += bytes;
-    m->heap->since_bytes += bytes;
+    atomic_fetch_add_explicit(&m->heap->since_bytes, bytes, memory_order_relaxed);
     m->span_start = m->fast.cursor;
 }
 
 /* Lengthens the span into the rest of its hole. False when the hole is used up. */
 static bool span_extend(GooGcMutator *m) {
-    GooiRegion *region = m->heap->small;
+    GooiRegion *region = m->small;
     span_settle(m);
     uintptr_t zero_from = m->span_limit;
     uintptr_t limit = m->fast.cursor + GOOI_SPAN_MAX;
@@ -64,7 +63,7 @@ static bool span_extend(GooGcMutator *m) {
 
 /* Begins an empty span at the start of the region's current hole. */
 static void span_enter_hole(GooGcMutator *m) {
-    GooiRegion *region = m->heap->small;
+    GooiRegion *region = m->small;
     m->fast.cursor = m->span_start = m->span_limit = m->fast.limit = region->cursor;
     m->fast.table_bias = gooi_table_bias(region->cursor);
 }
@@ -73,13 +72,20 @@ static void span_enter_hole(GooGcMutator *m) {
 void gooi_alloc_retire_span(GooGcMutator *m) {
     span_settle(m);
     m->fast.cursor = m->fast.limit = m->span_start = m->span_limit = 0;
-    gooi_region_give_back(m->heap, m->heap->small);
-    gooi_region_give_back(m->heap, m->heap->medium);
+    gooi_region_give_back(m, m->small);
+    gooi_region_give_back(m, m->medium);
 }
 
 /* Where no allocation is allowed the fast path must not serve one. */
 void gooi_alloc_hide_span(GooGcMutator *m) {
     span_hide(m);
+}
+
+void gooi_alloc_hide_here(GooGcHeap *heap) {
+    GooGcMutator *m = gooi_mutator_here(heap);
+    if (m != NULL) {
+        span_hide(m);
+    }
 }
 
 /* Makes the next allocation or safepoint come here. */
@@ -90,10 +96,18 @@ void gooi_alloc_request_collection(GooGcMutator *m) {
 
 /* --- the three sizes --- */
 
-static void *alloc_medium(GooGcHeap *heap, size_t granules, unsigned metadata) {
-    GooiRegion *region = heap->medium;
+/* The heap's blocks are shared, so this is what takes the lock. */
+static bool alloc_next_block(GooGcMutator *m, GooiRegion *region) {
+    gooi_heap_lock(m->heap);
+    bool found = gooi_region_next_block(m, region);
+    gooi_heap_unlock(m->heap);
+    return found;
+}
+
+static void *alloc_medium(GooGcMutator *m, size_t granules, unsigned metadata) {
+    GooiRegion *region = m->medium;
     while (!gooi_region_first_fit(region, granules)) {
-        if (!gooi_region_next_block(heap, region)) {
+        if (!alloc_next_block(m, region)) {
             return NULL;
         }
     }
@@ -105,8 +119,7 @@ static void *alloc_medium(GooGcHeap *heap, size_t granules, unsigned metadata) {
     table[0] = 0; /* and the end as well, where there is only one */
     table[granules - 1] = GOO_GC_END;
     table[0] |= (uint8_t)(metadata | GOO_GC_COLOUR_YOUNG);
-    heap->since_bytes += bytes;
-    heap->stats.allocated_bytes += bytes;
+    atomic_fetch_add_explicit(&m->heap->since_bytes, bytes, memory_order_relaxed);
     return (void *)region->cursor;
 }
 
@@ -118,7 +131,7 @@ static void span_clear(GooGcMutator *m) {
 /* Goes on to the next block; the span is empty until one of its holes is entered. */
 static bool small_next_block(GooGcMutator *m) {
     span_clear(m);
-    if (!gooi_region_next_block(m->heap, m->heap->small)) {
+    if (!alloc_next_block(m, m->small)) {
         return false;
     }
     span_enter_hole(m); /* where the region stands: at the block's start, in no hole */
@@ -128,7 +141,7 @@ static bool small_next_block(GooGcMutator *m) {
 /* Enters the next hole of the block that fits, if one of the next few does. Nothing is given up but
  * what is left of this hole and the few that were too short. */
 static bool small_enter_near(GooGcMutator *m, size_t granules, size_t few) {
-    GooiRegion *small = m->heap->small;
+    GooiRegion *small = m->small;
     for (size_t i = small->hole_index; i < small->hole_count && few-- > 0; i++) {
         if (small->holes[i].count >= granules) {
             small->hole_index = i;
@@ -145,7 +158,7 @@ static bool small_enter_near(GooGcMutator *m, size_t granules, size_t few) {
  * long objects never cost short ones their holes. When long ones come in a row, the short holes of
  * this block are given up after all, because the medium region is slower. */
 static bool small_advance(GooGcMutator *m, size_t size) {
-    GooiRegion *small = m->heap->small;
+    GooiRegion *small = m->small;
     bool medium = size > GOOI_MEDIUM_MIN;
     if (medium && small->end - m->fast.cursor > GOOI_MEDIUM_MIN) {
         return false;
@@ -170,14 +183,17 @@ static void *alloc_small(GooGcMutator *m, size_t size, unsigned metadata) {
             return object;
         }
         if (!span_extend(m) && !small_advance(m, size)) {
-            return alloc_medium(m->heap, gooi_granules_of(size), metadata);
+            return alloc_medium(m, gooi_granules_of(size), metadata);
         }
     }
 }
 
 static void *alloc_try(GooGcMutator *m, size_t size, unsigned metadata) {
     if (size > GOOI_SMALL_MAX) {
-        return gooi_large_alloc(m->heap, size, metadata);
+        gooi_heap_lock(m->heap);
+        void *large = gooi_large_alloc(m->heap, size, metadata);
+        gooi_heap_unlock(m->heap);
+        return large;
     }
     span_show(m);
     void *object = alloc_small(m, size, metadata);
@@ -201,20 +217,25 @@ static bool alloc_collection_is_due(GooGcMutator *m) {
     return gooi_pace_is_due(heap);
 }
 
-static void alloc_check_allowed(const GooGcMutator *m) {
+/* A call on a mutator that is no living thread's is a mistake that can't be reported in its memory;
+ * one by a thread that is not the mutator's is refused: false. */
+static bool alloc_is_allowed(const GooGcMutator *m) {
     GOO_REQUIRE(m != NULL && m->heap->magic == GOOI_HEAP_MAGIC,
                 "goo_gc_alloc: mutator %p of no living heap", (const void *)m);
-    GOO_REQUIRE(m->heap->attached, "goo_gc_alloc: mutator %p is detached", (const void *)m);
-    GOO_REQUIRE(m->thread_id == gooi_platform_thread_id(),
-                "goo_gc_alloc: mutator %p is another thread's", (const void *)m);
-    GOO_REQUIRE(!m->heap->collecting,
+    GOO_REQUIRE(m->thread_id != 0, "goo_gc_alloc: mutator %p is detached", (const void *)m);
+    if (m->thread_id != gooi_platform_thread_id()) {
+        errno = EINVAL;
+        return false;
+    }
+    GOO_REQUIRE(!gooi_heap_is_busy_here(m->heap),
                 "goo_gc_alloc: called inside a collection (a trace, a finalize, a listener)");
     GOO_REQUIRE(m->blocking_depth == 0, "goo_gc_alloc: called inside a blocking region");
+    return true;
 }
 
 GOOI_COLD void *gooi_alloc_fail(GooGcMutator *m, size_t size) {
     if (m->heap->refused) {
-        atomic_fetch_add_explicit(&m->heap->limit_hits, 1, memory_order_relaxed);
+        gooi_limit_hit(m->heap);
     }
     m->heap->refused = false;
     gooi_notify(m->heap, GOO_GC_EVENT_OUT_OF_MEMORY, size);
@@ -224,7 +245,12 @@ GOOI_COLD void *gooi_alloc_fail(GooGcMutator *m, size_t size) {
 
 /* Every allocation that the fast path could not serve. */
 static void *alloc_slow(GooGcMutator *m, size_t size, unsigned metadata) {
-    alloc_check_allowed(m);
+    if (!alloc_is_allowed(m)) {
+        return NULL;
+    }
+    if (gooi_mutator_is_polled(m)) {
+        gooi_safepoint_park(m);
+    }
     span_settle(m);
     if (alloc_collection_is_due(m)) {
         gooi_collect(m->heap, GOO_GC_FULL);
@@ -232,7 +258,7 @@ static void *alloc_slow(GooGcMutator *m, size_t size, unsigned metadata) {
     m->collect_requested = false;
     m->heap->refused = false;
     void *object = alloc_try(m, size, metadata);
-    if (object == NULL && size <= m->heap->size && gooi_collect_emergency(m->heap)) {
+    if (object == NULL && size <= m->heap->size && gooi_collect_emergency(m->heap, size)) {
         object = alloc_try(m, size, metadata);
     }
     return object != NULL ? object : gooi_alloc_fail(m, size);
@@ -250,10 +276,12 @@ static void *alloc_with_kind(GooGcMutator *m, size_t size, unsigned metadata) {
 
 static void *alloc_finalizable(GooGcMutator *m, const GooGcType *type, size_t size,
                                unsigned metadata) {
-    alloc_check_allowed(m);
+    if (!alloc_is_allowed(m)) {
+        return NULL;
+    }
     m->heap->refused = false;
     if (!gooi_finalize_reserve(m->heap) &&
-        !(gooi_collect_emergency(m->heap) && gooi_finalize_reserve(m->heap))) {
+        !(gooi_collect_emergency(m->heap, size) && gooi_finalize_reserve(m->heap))) {
         return gooi_alloc_fail(m, size);
     }
     void *object = alloc_with_kind(m, size, metadata | GOO_GC_ATTENTION);

@@ -16,6 +16,9 @@
  *          what is young and unmarked when marking ends is dead.
  * BLOCK-2  a free block's metadata is all zero.
  * BLOCK-3  a block is IN_USE for at most one region.
+ *
+ * Threads: each mutator has two regions of its own; which block is whose changes under the heap's
+ * lock.
  */
 #include "gc/heap.h"
 #include "runtime/platform/platform.h"
@@ -92,14 +95,14 @@ size_t gooi_region_objects(const GooiRegion *region) {
 }
 
 /* Ends the region's use of its block. */
-void gooi_region_give_back(GooGcHeap *heap, GooiRegion *region) {
+void gooi_region_give_back(GooGcMutator *m, GooiRegion *region) {
     if (region->block == 0) {
         return;
     }
-    heap->stats.allocated_objects += gooi_region_objects(region);
+    m->heap->stats.allocated_objects += gooi_region_objects(region);
     GooiBlock *block = gooi_block_of(region->block);
     block->state = GOOI_BLOCK_SWEPT;
-    block->has_holes = region == heap->medium && region->hole_index < region->hole_count;
+    block->has_holes = region == m->medium && region->hole_index < region->hole_count;
     region->block = 0;
     region->cursor = region->end = 0;
     region->hole_index = region->hole_count = 0;
@@ -178,9 +181,10 @@ static bool region_take_partial(GooGcHeap *heap, GooiRegion *region, GooiBlock *
 /* Takes the next block with holes, or makes a new slab. A clean block that the hard limit refuses
  * is passed over: blocks behind it may have holes, which are counted already. False: memory,
  * address space or the hard limit is exhausted; the region then has no block. */
-bool gooi_region_next_block(GooGcHeap *heap, GooiRegion *region) {
+bool gooi_region_next_block(GooGcMutator *m, GooiRegion *region) {
+    GooGcHeap *heap = m->heap;
     uint32_t first_refused = UINT32_MAX;
-    gooi_region_give_back(heap, region);
+    gooi_region_give_back(m, region);
     for (;;) {
         for (; gooi_block_at_or_after(heap, &region->next_block); region->next_block++) {
             uintptr_t address = gooi_block_address(heap, region->next_block);

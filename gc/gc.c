@@ -5,7 +5,7 @@
  * they own, leave the sweep to the allocator. Invariants GC-1 … GC-7 stand in gc/README.md;
  * goo_gc_verify proves them.
  *
- * Threads: the mutator's only; the world is stopped because there is one mutator.
+ * Threads: any that is attached; the world is stopped meanwhile (safepoint.c).
  */
 #include <errno.h>
 #include <string.h>
@@ -17,9 +17,9 @@
 /* --- the cycle --- */
 
 static void collect_prepare(GooGcHeap *heap) {
-    if (heap->mutator.heap != NULL) {
-        gooi_alloc_retire_span(&heap->mutator);
-        heap->mutator.collect_requested = false;
+    for (GooGcMutator *m = heap->mutators; m != NULL; m = m->next) {
+        gooi_alloc_retire_span(m);
+        m->collect_requested = false;
     }
     gooi_sweep_finish(heap);
     heap->colour = (uint8_t)(heap->colour == GOOI_COLOUR_LAST_MARK
@@ -81,32 +81,32 @@ static void collect_verify(GooGcHeap *heap) {
 /* Generations do not exist in this version: every collection is full. */
 GooStatus gooi_collect(GooGcHeap *heap, GooGcCollection kind) {
     (void)kind;
-    if (heap->collecting || heap->mutator.blocking_depth != 0) {
+    GooGcMutator *self = gooi_mutator_here(heap);
+    if (gooi_heap_is_busy_here(heap) || (self != NULL && self->blocking_depth != 0)) {
         return GOO_ERR_BUSY;
     }
-    heap->collecting = true;
-    heap->tight = false;
-    collect_cycle(heap);
-    heap->collecting = false;
-    if (heap->options.verify) {
-        collect_verify(heap);
+    gooi_heap_lock(heap);
+    if (gooi_world_stop(heap, self)) {
+        size_t before = gooi_limit_use(heap);
+        heap->collecting = true;
+        heap->tight = false;
+        collect_cycle(heap);
+        gooi_limit_collected(heap, before);
+        if (heap->options.verify) {
+            collect_verify(heap);
+        }
+        heap->collecting = false;
+        gooi_world_resume(heap);
     }
+    gooi_heap_unlock(heap);
     return GOO_OK;
-}
-
-bool gooi_collect_emergency(GooGcHeap *heap) {
-    if (heap->disable_depth != 0 || gooi_collect(heap, GOO_GC_FULL) != GOO_OK) {
-        return false;
-    }
-    heap->tight = true;
-    goo_gc_release(heap);
-    return true;
 }
 
 /* --- public calls --- */
 
 GooStatus goo_gc_collect(GooGcMutator *m, GooGcCollection kind) {
-    return m == NULL ? GOO_ERR_INVALID_ARGUMENT : gooi_collect(m->heap, kind);
+    bool mine = m != NULL && m == gooi_mutator_here(m->heap);
+    return mine ? gooi_collect(m->heap, kind) : GOO_ERR_INVALID_ARGUMENT;
 }
 
 bool goo_gc_step(GooGcMutator *m, uint32_t budget_us) {
@@ -125,26 +125,14 @@ void goo_gc_enable(GooGcHeap *heap) {
 }
 
 size_t goo_gc_release(GooGcHeap *heap) {
-    return heap->collecting ? 0
-                            : gooi_sweep_release_empty(heap) + gooi_large_release_empty(heap) +
-                                  gooi_mark_stack_release(heap);
-}
-
-GooStatus goo_gc_set_limits(GooGcHeap *heap, size_t soft_bytes, size_t hard_bytes) {
-    if (heap == NULL) {
-        return GOO_ERR_INVALID_ARGUMENT;
+    if (gooi_heap_is_busy_here(heap)) {
+        return 0;
     }
-    if (hard_bytes != 0 && gooi_accounted(heap) > hard_bytes) {
-        gooi_collect_emergency(heap);
-        if (gooi_accounted(heap) > hard_bytes) {
-            return GOO_ERR_LIMIT;
-        }
-    }
-    heap->options.soft_limit_bytes = soft_bytes;
-    heap->options.hard_limit_bytes = hard_bytes;
-    atomic_store_explicit(&heap->hard_limit, hard_bytes, memory_order_relaxed);
-    gooi_pace_set_target(heap);
-    return GOO_OK;
+    gooi_heap_lock(heap);
+    size_t released = gooi_sweep_release_empty(heap) + gooi_large_release_empty(heap) +
+                      gooi_mark_stack_release(heap);
+    gooi_heap_unlock(heap);
+    return released;
 }
 
 /* --- beginning and end --- */
@@ -179,6 +167,12 @@ static bool create_init(GooGcHeap *heap) {
     return true;
 }
 
+static void create_deinit_locks(GooGcHeap *heap) {
+    gooi_platform_condition_deinit(&heap->resumed);
+    gooi_platform_condition_deinit(&heap->parked);
+    gooi_platform_mutex_deinit(&heap->lock);
+}
+
 GooGcHeap *goo_gc_heap_create(const GooGcOptions *options) {
     GooGcOptions chosen = options != NULL ? *options : goo_gc_default_options();
     int error = create_check_options(&chosen);
@@ -187,15 +181,23 @@ GooGcHeap *goo_gc_heap_create(const GooGcOptions *options) {
         return NULL;
     }
     gooi_pressure_init();
+    gooi_mutator_init_hooks();
     GooAllocator *side = &gooi_system_allocator;
     GooGcHeap *heap = side->alloc(side->context, sizeof *heap, _Alignof(GooGcHeap), GOO_ALLOC_ZERO);
     if (heap != NULL) {
         heap->options = chosen;
-        atomic_init(&heap->hard_limit, chosen.hard_limit_bytes);
+        gooi_limit_apply(heap);
         heap->side = side;
+        gooi_platform_mutex_init(&heap->lock);
+        gooi_platform_condition_init(&heap->parked);
+        gooi_platform_condition_init(&heap->resumed);
         if (create_init(heap)) {
-            return heap;
+            if (gooi_heap_enlist(heap)) {
+                return heap;
+            }
+            gooi_space_deinit(heap);
         }
+        create_deinit_locks(heap);
         side->free(side->context, heap, sizeof *heap, _Alignof(GooGcHeap));
     }
     errno = ENOMEM;
@@ -208,16 +210,22 @@ void goo_gc_heap_destroy(GooGcHeap *heap) {
     }
     GOO_REQUIRE(heap->magic == GOOI_HEAP_MAGIC, "goo_gc_heap_destroy: %p is no living heap",
                 (void *)heap);
-    GOO_REQUIRE(!heap->collecting, "goo_gc_heap_destroy: called inside a collection");
+    GOO_REQUIRE(!gooi_heap_is_busy_here(heap), "goo_gc_heap_destroy: called inside a collection");
+    gooi_mutators_check_alone(heap);
+    gooi_heap_delist(heap);
+    gooi_heap_lock(heap);
     heap->collecting = true; /* finalizers must not allocate */
-    gooi_alloc_hide_span(&heap->mutator);
+    gooi_alloc_hide_here(heap);
     gooi_finalize_all(heap);
     gooi_owned_deinit(heap);
     heap->magic = 0;
     gooi_intern_deinit(heap);
     gooi_pressure_deinit(heap);
     gooi_roots_deinit(heap);
+    gooi_mutators_deinit(heap);
     gooi_space_deinit(heap);
+    gooi_heap_unlock(heap);
+    create_deinit_locks(heap);
     GooAllocator *side = heap->side;
     side->free(side->context, heap, sizeof *heap, _Alignof(GooGcHeap));
 }

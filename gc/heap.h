@@ -1,15 +1,18 @@
 /* The heap and its mutator: every field that more than one file of gc/ touches, in one place, in
  * groups that name the file which changes them. Others read.
  *
- *   GooGcHeap ── space     slabs of blocks, slabs of large objects     space.c block.c large.c
- *             ── regions   where the mutator's next memory comes from  alloc.c block.c
+ *   GooGcHeap ── mutators  threads, each with its span and regions     mutator.c alloc.c block.c
+ *             ── world     the lock, and who is stopped                safepoint.c fork.c
+ *             ── space     slabs of blocks, slabs of large objects     space.c block.c large.c
  *             ── roots     slots, callbacks, handles, frames, stacks   roots.c handle.c mutator.c
  *             ── marking   the mark stack and its modes                mark.c layout.c
  *             ── pacing    when the next collection is due             pace.c pressure.c
  *             ── owned     explicit blocks and who they live with      owned.c owned_table.c
  *
- * Thread rule: the mutator's thread, except for what is atomic and the list of attachments, which
- * other threads reach through the front door (account.c, pressure.c).
+ * Thread rule: a mutator's fields are its thread's, or the collector's while that thread stands
+ * still; a heap's are read and written under its lock (safepoint.c), except for what is atomic,
+ * what never changes after create, and the list of attachments, which threads reach through the
+ * front door (account.c, pressure.c). While the world is stopped the collector has the lock.
  */
 #ifndef GOO_GC_HEAP_INTERNAL_H
 #define GOO_GC_HEAP_INTERNAL_H
@@ -21,6 +24,7 @@
 #include "goo/gc/intern.h"
 #include "runtime/check.h"
 #include "runtime/kernels/kernels.h"
+#include "runtime/platform/platform.h"
 
 /* The plain names are wanted here, not the inline forms. */
 #undef goo_gc_alloc
@@ -140,20 +144,37 @@ struct GooGcVisitor {
 
 /* --- the mutator --- */
 
+/* IDLE      no thread is attached; its span waits for the next one
+ * RUNNING   its thread may do anything; a collection has to wait for it
+ * PARKED    its thread waits at a safepoint until the world goes on
+ * BLOCKING  its thread is in a blocking region and touches no object */
+enum { GOOI_MUTATOR_IDLE, GOOI_MUTATOR_RUNNING, GOOI_MUTATOR_PARKED, GOOI_MUTATOR_BLOCKING };
+
+#define GOOI_SAVED_WORDS 256 /* room for what a blocking thread's registers held */
+
 struct GooGcMutator {
     GooGcMutatorFast fast; /* first: goo/gc/inline.h */
     uintptr_t span_start;  /* of [fast.cursor, fast.limit) when it was handed out */
     uintptr_t span_limit;  /* the true limit while fast.limit is pulled down to the cursor */
+    GooiRegion *small, *medium;
     bool collect_requested;
     uint32_t blocking_depth;
     uint32_t attach_count;
+    uint32_t state;        /* under the heap's lock */
+    bool late;             /* named by an event of the stop in progress */
     _Atomic uintptr_t thread_id; /* of the thread that is attached; 0: none */
-    GooGcHeap *heap;
+    GooGcHeap *heap;       /* NULL: of the embedded one, before anybody attached */
     GooGcFrame *frames;
     GooiVector temporaries; /* of void * */
     GooiVector stacks;      /* of GooiStack */
+    const void *stack_low, *stack_high; /* of its thread's own stack, where it is scanned */
+    const void *stack_pointer; /* where the thread stood when it parked or began to block */
+    uintptr_t saved[GOOI_SAVED_WORDS]; /* what its registers held when it began to block */
+    size_t saved_count;
     uint32_t stress_count;
     uint32_t small_misses;  /* alloc.c */
+    GooGcMutator *next;           /* of heap->mutators */
+    GooGcMutator *next_of_thread; /* of gooi_thread_mutators */
 };
 
 _Static_assert(offsetof(GooGcMutator, fast) == 0, "goo/gc/inline.h casts the mutator to its head");
@@ -189,6 +210,15 @@ struct GooGcHeap {
     GooAllocator *side; /* where side tables come from */
     GooGcListener listener;
 
+    /* safepoint.c */
+    GooiPlatformMutex lock;
+    _Atomic uintptr_t lock_owner; /* thread id; 0: nobody */
+    uint32_t lock_depth;
+    GooGcHeap *next_heap, *previous_heap; /* of gooi_heaps */
+    bool stopping;            /* somebody stops the world, or has stopped it */
+    GooiPlatformCondition parked; /* a mutator stopped running */
+    GooiPlatformCondition resumed;
+
     /* space.c */
     uintptr_t base;
     size_t size;              /* reserved for slabs */
@@ -197,34 +227,38 @@ struct GooGcHeap {
     uint32_t slab_limit;
     void *reservation;
     size_t reservation_size;
-    size_t used_bytes;        /* blocks and pages that have been written to */
-    size_t metadata_bytes;    /* tables, slab headers, side tables, mark stack */
+    _Atomic size_t used_bytes; /* blocks and pages that have been written to */
+    _Atomic size_t metadata_bytes; /* tables, slab headers, side tables, mark stack */
 
     /* account.c */
     _Atomic size_t accounted; /* used, metadata and external bytes */
-    _Atomic size_t hard_limit; /* 0: none */
+    _Atomic size_t held_limit; /* what is held to; 0: no limit */
     _Atomic size_t peak_bytes;
+
+    /* limit.c */
+    uint32_t futile_count;    /* collections for requests that freed little, in a row */
+    uint32_t futile_wait;     /* requests that fail at once before the next */
+    size_t futile_use;        /* what was in use after the last collection */
 
     /* block.c, sweep.c */
     size_t unswept_count;
-    GooiRegion *small, *medium;
 
     /* the cycle: gc.c */
     uint8_t colour;           /* the current mark colour */
-    bool collecting;
+    bool collecting;          /* the lock's owner collects or runs a callback: no allocation */
     bool overflowed;          /* the mark stack dropped something */
-    bool refused;             /* the last request failed for the hard limit */
+    _Atomic bool refused;     /* the last request failed for the hard limit */
     bool tight;               /* memory was short: holes of one granule count, until it is not */
-    uint32_t disable_depth;
+    _Atomic uint32_t disable_depth;
     uintptr_t *mark_stack;
     size_t mark_stack_committed;
     size_t mark_stack_reserved; /* bytes; tests make it less */
 
     /* pace.c, pressure.c */
     size_t live_bytes;        /* found by the last collection */
-    size_t since_bytes;       /* heap bytes handed out since */
-    size_t headroom;          /* heap and external growth at which the next is due */
-    size_t external_at_cycle;
+    _Atomic size_t since_bytes; /* heap bytes handed out since */
+    _Atomic size_t headroom;  /* heap and external growth at which the next is due */
+    _Atomic size_t external_at_cycle;
     _Atomic size_t external_bytes;
     _Atomic uint64_t limit_hits;
     size_t adjusted_bytes;    /* of these, by goo_gc_adjust_external */
@@ -243,8 +277,11 @@ struct GooGcHeap {
     GooGcStats stats;
     GooiHistogram pauses;
 
-    GooGcMutator mutator;
-    bool attached;
+    /* mutator.c */
+    GooGcMutator mutator;     /* the first one */
+    GooiRegion *first_regions; /* its two */
+    GooGcMutator *mutators;   /* all, idle ones too */
+    size_t attached_count;
 };
 
 /* The slab in which `address` lies; the address must be of a slab that is not a huge one's tail. */
@@ -277,6 +314,10 @@ static inline size_t gooi_accounted(const GooGcHeap *heap) {
     return atomic_load_explicit(&heap->accounted, memory_order_relaxed);
 }
 
+static inline bool gooi_mutator_is_polled(const GooGcMutator *m) {
+    return __atomic_load_n(&m->fast.poll, __ATOMIC_RELAXED) != 0;
+}
+
 /* --- private prototypes, by the file that defines them --- */
 
 /* vector.c */
@@ -305,10 +346,10 @@ void gooi_slab_release(GooGcHeap *heap, uint32_t first, uint32_t count);
 size_t gooi_region_objects(const GooiRegion *region); /* made in its block since it was taken */
 bool gooi_region_next_hole(GooiRegion *region, size_t granules);
 bool gooi_region_first_fit(GooiRegion *region, size_t granules);
-bool gooi_region_next_block(GooGcHeap *heap, GooiRegion *region);
+bool gooi_region_next_block(GooGcMutator *m, GooiRegion *region);
 bool gooi_block_at_or_after(const GooGcHeap *heap, uint32_t *index);
 uintptr_t gooi_block_address(const GooGcHeap *heap, uint32_t index);
-void gooi_region_give_back(GooGcHeap *heap, GooiRegion *region);
+void gooi_region_give_back(GooGcMutator *m, GooiRegion *region);
 
 /* sweep.c */
 size_t gooi_sweep_count_live(GooGcHeap *heap);
@@ -324,6 +365,29 @@ size_t gooi_large_size(const GooGcHeap *heap, uintptr_t object);
 uintptr_t gooi_large_base_of(const GooGcHeap *heap, uintptr_t address);
 size_t gooi_large_release_empty(GooGcHeap *heap);
 
+/* safepoint.c */
+void gooi_heap_lock(GooGcHeap *heap); /* nests */
+void gooi_heap_unlock(GooGcHeap *heap);
+bool gooi_heap_try_lock(GooGcHeap *heap);
+bool gooi_heap_is_busy_here(const GooGcHeap *heap); /* in a collection or one of its callbacks */
+bool gooi_world_stop(GooGcHeap *heap, GooGcMutator *self);
+void gooi_world_resume(GooGcHeap *heap);
+bool gooi_world_enter(GooGcHeap *heap); /* lock, stop, forbid allocation; false: busy here */
+void gooi_world_leave(GooGcHeap *heap);
+void gooi_safepoint_wait(GooGcHeap *heap); /* under the lock: until nobody stops the world */
+void gooi_safepoint_park(GooGcMutator *m);
+
+/* fork.c */
+bool gooi_heap_enlist(GooGcHeap *heap);
+void gooi_heap_delist(GooGcHeap *heap);
+
+/* mutator.c */
+void gooi_mutator_make_idle(GooGcMutator *m); /* its thread is gone; under the lock */
+GooGcMutator *gooi_mutator_here(const GooGcHeap *heap); /* the calling thread's, or NULL */
+void gooi_mutators_check_alone(const GooGcHeap *heap);
+void gooi_mutators_deinit(GooGcHeap *heap);
+void gooi_mutator_init_hooks(void);
+
 /* object.c */
 uintptr_t gooi_object_base_of(const GooGcHeap *heap, uintptr_t address);
 size_t gooi_object_granules(const GooGcHeap *heap, uintptr_t object);
@@ -334,6 +398,7 @@ void gooi_alloc_retire_span(GooGcMutator *m);
 void gooi_alloc_request_collection(GooGcMutator *m);
 void gooi_alloc_hide_span(GooGcMutator *m); /* the next allocation asks whether it may */
 void *gooi_alloc_fail(GooGcMutator *m, size_t size); /* tells the listener; NULL with ENOMEM */
+void gooi_alloc_hide_here(GooGcHeap *heap); /* of this thread's mutator, if it has one */
 
 /* mark.c */
 void gooi_visitor_init(GooGcVisitor *v, GooGcHeap *heap);
@@ -375,12 +440,19 @@ void gooi_pressure_discount(GooGcHeap *heap, size_t bytes);
 bool gooi_pressure_settle_heap(GooGcHeap *heap);
 bool gooi_pressure_is_attached(const GooGcHeap *heap, const GooAllocator *a);
 bool gooi_pressure_is_sound(const GooGcHeap *heap); /* PRESS-1 */
+void gooi_pressure_fork_begins(void);
+void gooi_pressure_fork_ends(void);
 
 /* gc.c */
 GooStatus gooi_collect(GooGcHeap *heap, GooGcCollection kind);
-/* Collects and gives back what is empty, so that a request that failed can be tried again. False if
- * no collection may run here. */
-bool gooi_collect_emergency(GooGcHeap *heap);
+/* limit.c */
+void gooi_limit_apply(GooGcHeap *heap);
+void gooi_limit_hit(GooGcHeap *heap);
+size_t gooi_limit_use(const GooGcHeap *heap);
+void gooi_limit_collected(GooGcHeap *heap, size_t before);
+/* Collects and gives back what is empty, so that a request of `bytes` that failed can be tried
+ * again. False: no collection may run here, or it would be futile. */
+bool gooi_collect_emergency(GooGcHeap *heap, size_t bytes);
 
 /* verify.c */
 /* Faults go to `report` unless it is NULL, and the first one to `first` as text unless that is. */
@@ -389,6 +461,7 @@ GooStatus gooi_verify(GooGcHeap *heap, bool after_marking, FILE *report, char *f
 
 /* stats.c, histogram.c */
 void gooi_notify(GooGcHeap *heap, GooGcEventKind kind, size_t bytes);
+void gooi_notify_of(GooGcHeap *heap, GooGcEventKind kind, size_t bytes, const GooGcMutator *m);
 void gooi_histogram_add(GooiHistogram *h, uint64_t value);
 uint64_t gooi_histogram_quantile(const GooiHistogram *h, double quantile);
 

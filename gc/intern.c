@@ -96,7 +96,7 @@ static bool intern_reserve(GooGcInternTable *t) {
         if (capacity <= (size_t)UINT32_MAX && intern_set_capacity(t, capacity)) {
             return true;
         }
-        if (!gooi_collect_emergency(t->heap)) {
+        if (!gooi_collect_emergency(t->heap, 0)) {
             break;
         }
     }

@@ -152,9 +152,7 @@ void *gooi_large_alloc(GooGcHeap *heap, size_t size, unsigned metadata) {
                        : large_alloc_huge(heap, size, metadata);
     if (object != NULL) {
         gooi_account_settle(heap);
-        size_t bytes = gooi_align_up(size, GOOI_GRANULE_SIZE);
-        heap->since_bytes += bytes;
-        heap->stats.allocated_bytes += bytes;
+        heap->since_bytes += gooi_align_up(size, GOOI_GRANULE_SIZE);
         heap->stats.allocated_objects++;
     }
     return object;

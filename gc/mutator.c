@@ -1,76 +1,266 @@
-/* The mutator: the thread that uses a heap, its frames and temporaries.
+/* Mutators: the threads that use a heap, each with its memory, frames and temporaries.
  *
- * In this version a heap has one. It lives inside the heap's struct; attaching fills it in.
+ * A thread finds its mutators in a list of its own (gooi_thread_mutators), a heap all of its own in
+ * another. The first mutator lives inside the heap's struct; others are made when more threads are
+ * attached at a time than ever before, and none is given back before the heap is: one that is
+ * detached keeps its span for the next thread, until a collection takes it.
+ *
+ * A thread that ends while attached is detached then; its frames and temporaries end with it.
  *
  * MUT-1  frames form a list from the innermost outwards, and end in the reverse order.
+ * MUT-2  a mutator is in its thread's list while it is attached, and in no other.
+ *
+ * Threads: attach any; everything else the mutator's own.
  */
 #include <errno.h>
+#include <string.h>
 
 #include "gc/heap.h"
+#include "runtime/globals.h"
 #include "runtime/platform/platform.h"
+#include "runtime/thread.h"
+
+/* What gooi_side_alloc gives for a mutator beyond the first. */
+typedef struct MutatorSides {
+    GooGcMutator mutator;
+    GooiRegion regions[2];
+} MutatorSides;
+
+/* --- finding one's own --- */
+
+GooGcMutator *gooi_mutator_here(const GooGcHeap *heap) {
+    GooGcMutator *m = gooi_thread_mutators;
+    while (m != NULL && m->heap != heap) {
+        m = m->next_of_thread;
+    }
+    return m;
+}
+
+static void mutator_unlink_here(GooGcMutator *m) {
+    GooGcMutator **link = &gooi_thread_mutators;
+    while (*link != m) {
+        link = &(*link)->next_of_thread;
+    }
+    *link = m->next_of_thread;
+}
+
+/* --- attaching --- */
+
+static void mutator_add(GooGcHeap *heap, GooGcMutator *m, GooiRegion *regions) {
+    m->heap = heap;
+    m->small = &regions[0];
+    m->medium = &regions[1];
+    m->fast.has_embedder = heap->options.trace_embedder != NULL;
+    m->next = heap->mutators;
+    heap->mutators = m;
+}
+
+/* An idle one, or a new one; under the lock. */
+static GooGcMutator *mutator_take(GooGcHeap *heap) {
+    for (GooGcMutator *m = heap->mutators; m != NULL; m = m->next) {
+        if (m->state == GOOI_MUTATOR_IDLE) {
+            return m;
+        }
+    }
+    if (heap->mutators == NULL) {
+        mutator_add(heap, &heap->mutator, heap->first_regions);
+        return &heap->mutator;
+    }
+    MutatorSides *sides = gooi_side_alloc(heap, sizeof *sides);
+    if (sides == NULL) {
+        return NULL;
+    }
+    mutator_add(heap, &sides->mutator, sides->regions);
+    return &sides->mutator;
+}
+
+static bool mutator_find_stack(GooGcMutator *m) {
+    m->stack_low = m->stack_high = NULL;
+    return !m->heap->options.scan_stacks ||
+           gooi_platform_stack_bounds(&m->stack_low, &m->stack_high);
+}
+
+static GooGcMutator *attach_new(GooGcHeap *heap) {
+    if (!gooi_thread_will_end()) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    gooi_heap_lock(heap);
+    gooi_safepoint_wait(heap);
+    GooGcMutator *m = mutator_take(heap);
+    if (m == NULL || !mutator_find_stack(m)) {
+        errno = m == NULL ? ENOMEM : ENOTSUP;
+        gooi_heap_unlock(heap);
+        return NULL;
+    }
+    m->thread_id = gooi_platform_thread_id();
+    m->attach_count = 1;
+    m->state = GOOI_MUTATOR_RUNNING;
+    heap->attached_count++;
+    m->next_of_thread = gooi_thread_mutators;
+    gooi_thread_mutators = m;
+    gooi_heap_unlock(heap);
+    return m;
+}
 
 GooGcMutator *goo_gc_attach(GooGcHeap *heap) {
-    if (heap == NULL) {
+    if (heap == NULL || gooi_heap_is_busy_here(heap)) {
         errno = EINVAL;
         return NULL;
     }
-    GooGcMutator *m = &heap->mutator;
-    uintptr_t thread = gooi_platform_thread_id();
-    if (heap->attached && m->thread_id != thread) {
-        errno = ENOTSUP;
-        return NULL;
+    GooGcMutator *m = gooi_mutator_here(heap);
+    if (m == NULL) {
+        return attach_new(heap);
     }
-    m->heap = heap;
-    m->fast.has_embedder = heap->options.trace_embedder != NULL;
-    m->thread_id = thread;
     m->attach_count++;
-    heap->attached = true;
     return m;
+}
+
+/* The span stays for who attaches next: its holes would be lost. */
+void gooi_mutator_make_idle(GooGcMutator *m) {
+    gooi_alloc_hide_span(m);
+    m->attach_count = 0;
+    m->blocking_depth = 0;
+    m->collect_requested = false;
+    m->frames = NULL;
+    m->temporaries.count = 0;
+    m->stacks.count = 0;
+    m->thread_id = 0;
+    m->state = GOOI_MUTATOR_IDLE;
+    m->heap->attached_count--;
+}
+
+static void mutator_leave(GooGcMutator *m) {
+    GooGcHeap *heap = m->heap;
+    mutator_unlink_here(m);
+    gooi_heap_lock(heap);
+    gooi_mutator_make_idle(m);
+    gooi_platform_condition_broadcast(&heap->parked);
+    gooi_heap_unlock(heap);
+}
+
+static bool mutator_is_mine(const GooGcMutator *m) {
+    return m->heap != NULL && m->thread_id == gooi_platform_thread_id();
 }
 
 void goo_gc_detach(GooGcMutator *m) {
     if (m == NULL) {
         return;
     }
-    GooGcHeap *heap = m->heap;
-    GOO_REQUIRE(heap->attached && m->attach_count > 0, "goo_gc_detach: mutator %p is not attached",
-                (void *)m);
+    GOO_REQUIRE(m->attach_count > 0, "goo_gc_detach: mutator %p is not attached", (void *)m);
+    GOO_REQUIRE(mutator_is_mine(m), "goo_gc_detach: mutator %p is another thread's", (void *)m);
     if (m->attach_count > 1) {
         m->attach_count--;
         return;
     }
     GOO_REQUIRE(m->frames == NULL, "goo_gc_detach: frame %p has not ended", (void *)m->frames);
     GOO_REQUIRE(m->blocking_depth == 0, "goo_gc_detach: inside a blocking region");
-    m->attach_count = 0;
-    gooi_alloc_hide_span(m); /* it stays for who attaches next: its holes would be lost */
-    m->temporaries.count = 0;
-    m->stacks.count = 0;
-    heap->attached = false;
-    m->thread_id = 0;
+    GOO_REQUIRE(!gooi_heap_is_busy_here(m->heap), "goo_gc_detach: called inside a collection");
+    mutator_leave(m);
+}
+
+static void mutator_thread_ends(void) {
+    while (gooi_thread_mutators != NULL) {
+        mutator_leave(gooi_thread_mutators);
+    }
+}
+
+void gooi_mutator_init_hooks(void) {
+    gooi_hooks.thread_ends = mutator_thread_ends;
+}
+
+/* At the heap's end only the calling thread may still be attached. */
+void gooi_mutators_check_alone(const GooGcHeap *heap) {
+    size_t mine = gooi_mutator_here(heap) != NULL ? 1 : 0;
+    GOO_REQUIRE(heap->attached_count == mine,
+                "goo_gc_heap_destroy: other threads are attached to heap %p: %zu",
+                (const void *)heap, heap->attached_count - mine);
+}
+
+void gooi_mutators_deinit(GooGcHeap *heap) {
+    GooGcMutator *here = gooi_mutator_here(heap), *next;
+    if (here != NULL) {
+        mutator_unlink_here(here);
+    }
+    for (GooGcMutator *m = heap->mutators; m != NULL; m = next) {
+        next = m->next;
+        gooi_vector_free(heap, &m->temporaries, sizeof(void *));
+        gooi_vector_free(heap, &m->stacks, sizeof(GooiStack));
+        if (m != &heap->mutator) {
+            gooi_side_free(heap, m, sizeof(MutatorSides));
+        }
+    }
 }
 
 GooGcHeap *goo_gc_heap_of(GooGcMutator *m) {
     return m->heap;
 }
 
+/* --- standing still --- */
+
 void goo_gc_safepoint(GooGcMutator *m) {
     GOO_REQUIRE(m->blocking_depth == 0, "goo_gc_safepoint: called inside a blocking region");
-    if (m->heap->disable_depth == 0 && !m->heap->collecting &&
-        (m->collect_requested || gooi_pace_is_due(m->heap))) {
+    GOO_REQUIRE(mutator_is_mine(m), "goo_gc_safepoint: mutator %p is another thread's", (void *)m);
+    if (gooi_heap_is_busy_here(m->heap)) {
+        return;
+    }
+    if (gooi_mutator_is_polled(m)) {
+        gooi_safepoint_park(m);
+    }
+    if (m->heap->disable_depth == 0 && (m->collect_requested || gooi_pace_is_due(m->heap))) {
         m->collect_requested = false;
         gooi_collect(m->heap, GOO_GC_FULL);
     }
 }
 
-void goo_gc_blocking_begin(GooGcMutator *m) {
-    m->blocking_depth++;
+/* Copies the frames below blocking_begin's caller: they are gone when the call has returned, and
+ * hold what the caller's registers held. The sanitizer's gaps between variables are read too. */
+__attribute__((no_sanitize("address"))) static void mutator_save_frames(const void *stack_pointer,
+                                                                        void *mutator) {
+    GooGcMutator *m = mutator;
+    const uintptr_t *word = stack_pointer;
+    size_t count = (size_t)((const uintptr_t *)m->stack_pointer - word);
+    GOO_REQUIRE(count <= GOOI_SAVED_WORDS, "gc: %zu words of frames to save, room for %d", count,
+                GOOI_SAVED_WORDS);
+    for (size_t i = 0; i < count; i++) {
+        m->saved[i] = word[i];
+    }
+    m->saved_count = count;
+}
+
+/* The caller's frame begins behind this one's link and return address. */
+GOOI_NEVER_INLINE void goo_gc_blocking_begin(GooGcMutator *m) {
+    GOO_REQUIRE(mutator_is_mine(m), "goo_gc_blocking_begin: mutator %p is another thread's",
+                (void *)m);
+    GOO_REQUIRE(!gooi_heap_is_busy_here(m->heap),
+                "goo_gc_blocking_begin: called inside a collection");
+    if (m->blocking_depth++ != 0) {
+        return;
+    }
     gooi_alloc_hide_span(m);
+    m->stack_pointer = (const uintptr_t *)__builtin_frame_address(0) + 2;
+    m->saved_count = 0;
+    if (m->heap->options.scan_stacks || m->stacks.count != 0) {
+        gooi_platform_with_spilled_registers(mutator_save_frames, m);
+    }
+    gooi_heap_lock(m->heap);
+    m->state = GOOI_MUTATOR_BLOCKING;
+    gooi_platform_condition_broadcast(&m->heap->parked);
+    gooi_heap_unlock(m->heap);
 }
 
 void goo_gc_blocking_end(GooGcMutator *m) {
     GOO_REQUIRE(m->blocking_depth > 0, "goo_gc_blocking_end: no blocking region has begun");
+    if (m->blocking_depth == 1) {
+        gooi_heap_lock(m->heap);
+        gooi_safepoint_wait(m->heap);
+        m->state = GOOI_MUTATOR_RUNNING;
+        gooi_heap_unlock(m->heap);
+    }
     m->blocking_depth--;
 }
+
+/* --- stacks, frames, temporaries --- */
 
 GooStatus goo_gc_add_stack(GooGcMutator *m, const void *low, const void *high) {
     uintptr_t misaligned = ((uintptr_t)low | (uintptr_t)high) & (sizeof(void *) - 1);
@@ -83,7 +273,10 @@ GooStatus goo_gc_add_stack(GooGcMutator *m, const void *low, const void *high) {
             return GOO_ERR_INVALID_ARGUMENT;
         }
     }
-    if (!gooi_vector_reserve(m->heap, &m->stacks, 1, sizeof(GooiStack))) {
+    gooi_heap_lock(m->heap);
+    bool reserved = gooi_vector_reserve(m->heap, &m->stacks, 1, sizeof(GooiStack));
+    gooi_heap_unlock(m->heap);
+    if (!reserved) {
         return GOO_ERR_NO_MEMORY;
     }
     ((GooiStack *)m->stacks.items)[m->stacks.count++] = (GooiStack){low, high};
@@ -117,7 +310,10 @@ void goo_gc_frame_end(GooGcMutator *m, GooGcFrame *frame) {
 /* Temporaries are needed most when memory is short: they may go over the hard limit, by their own
  * few bytes. */
 static GOOI_COLD void mutator_grow_temporaries(GooGcMutator *m) {
-    if (!gooi_vector_reserve_over_limit(m->heap, &m->temporaries, 1, sizeof(void *))) {
+    gooi_heap_lock(m->heap);
+    bool reserved = gooi_vector_reserve_over_limit(m->heap, &m->temporaries, 1, sizeof(void *));
+    gooi_heap_unlock(m->heap);
+    if (!reserved) {
         gooi_panic("goo_gc_push: out of memory for temporary number %zu", m->temporaries.count);
     }
 }

@@ -78,15 +78,22 @@ bool gooi_object_is_marked(const GooGcHeap *heap, const void *object) {
 }
 
 void *goo_gc_base_of(GooGcHeap *heap, const void *address) {
-    return (void *)gooi_object_base_of(heap, (uintptr_t)address);
+    gooi_heap_lock(heap);
+    uintptr_t object = gooi_object_base_of(heap, (uintptr_t)address);
+    gooi_heap_unlock(heap);
+    return (void *)object;
 }
 
 size_t goo_gc_size_of(GooGcHeap *heap, const void *object) {
     uintptr_t address = (uintptr_t)object;
-    if (address == 0 || gooi_object_base_of(heap, address) != address) {
+    if (address == 0) {
         return 0;
     }
-    return gooi_object_granules(heap, address) << GOOI_GRANULE_LOG2;
+    gooi_heap_lock(heap);
+    bool known = gooi_object_base_of(heap, address) == address;
+    size_t granules = known ? gooi_object_granules(heap, address) : 0;
+    gooi_heap_unlock(heap);
+    return granules << GOOI_GRANULE_LOG2;
 }
 
 const GooGcType *goo_gc_type_of(const void *object) {

@@ -11,7 +11,8 @@
 GooGcOptions goo_gc_default_options(void) {
     return (GooGcOptions){.initial_bytes = (size_t)4 << 20,
                           .sizing = GOO_GC_SIZING_PROPORTIONAL,
-                          .growth_factor = 2.0};
+                          .growth_factor = 2.0,
+                          .spare_bytes = (size_t)256 << 10};
 }
 
 /* --- values --- */
@@ -125,6 +126,7 @@ static const Option options_known[] = {
     {"initial", OPTION_SIZE, offsetof(GooGcOptions, initial_bytes)},
     {"soft", OPTION_SIZE, offsetof(GooGcOptions, soft_limit_bytes)},
     {"hard", OPTION_SIZE, offsetof(GooGcOptions, hard_limit_bytes)},
+    {"spare", OPTION_SIZE, offsetof(GooGcOptions, spare_bytes)},
     {"reserve", OPTION_SIZE, offsetof(GooGcOptions, reserve_bytes)},
     {"growth", OPTION_FACTOR, offsetof(GooGcOptions, growth_factor)},
     {"sizing", OPTION_SIZING, offsetof(GooGcOptions, sizing)},

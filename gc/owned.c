@@ -43,7 +43,8 @@ static GooGcHeap *owned_heap(GooGcMutator *m, const char *call) {
 /* A call that may collect. */
 static GooGcHeap *owned_heap_to_grow(GooGcMutator *m, const char *call) {
     GooGcHeap *heap = owned_heap(m, call);
-    GOO_REQUIRE(!heap->collecting, "%s: called inside a collection (a trace, a finalize)", call);
+    GOO_REQUIRE(!gooi_heap_is_busy_here(heap),
+                "%s: called inside a collection (a trace, a finalize)", call);
     GOO_REQUIRE(m->blocking_depth == 0, "%s: called inside a blocking region", call);
     return heap;
 }
@@ -63,8 +64,9 @@ static void owned_release_bytes(GooGcHeap *heap, uint32_t index, size_t bytes) {
 }
 
 /* Runs an attempt, and once more after a collection. */
-static bool owned_try(GooGcHeap *heap, bool (*attempt)(GooGcHeap *heap, void *ctx), void *ctx) {
-    return attempt(heap, ctx) || (gooi_collect_emergency(heap) && attempt(heap, ctx));
+static bool owned_try(GooGcHeap *heap, bool (*attempt)(GooGcHeap *heap, void *ctx), void *ctx,
+                      size_t bytes) {
+    return attempt(heap, ctx) || (gooi_collect_emergency(heap, bytes) && attempt(heap, ctx));
 }
 
 /* --- blocks --- */
@@ -108,10 +110,10 @@ static bool owned_prepare(GooGcHeap *heap, void *ctx) {
 static void *owned_alloc(GooGcMutator *m, void *owner, GooAllocator *a, size_t size) {
     GooGcHeap *heap = m->heap;
     OwnedRequest r = {.allocator = a, .size = size};
-    if (size > GOOI_OWNED_SIZE_MAX || !owned_try(heap, owned_prepare, &r)) {
+    if (size > GOOI_OWNED_SIZE_MAX || !owned_try(heap, owned_prepare, &r, 0)) {
         return gooi_alloc_fail(m, size);
     }
-    if (!owned_try(heap, owned_attempt, &r)) {
+    if (!owned_try(heap, owned_attempt, &r, size)) {
         gooi_owned_release_allocator(heap, r.index);
         return gooi_alloc_fail(m, size);
     }
@@ -158,7 +160,7 @@ void *goo_gc_owned_realloc(GooGcMutator *m, void *owner, void *ptr, size_t new_s
                       .old_size = gooi_owned_record(heap, n)->size, .size = new_size};
     r.allocator = gooi_owned_allocator(heap, r.index)->allocator;
     goo_gc_push(m, owner);
-    bool done = new_size <= GOOI_OWNED_SIZE_MAX && owned_try(heap, owned_attempt, &r);
+    bool done = new_size <= GOOI_OWNED_SIZE_MAX && owned_try(heap, owned_attempt, &r, new_size);
     goo_gc_pop(m, 1);
     if (!done) {
         return gooi_alloc_fail(m, new_size);
@@ -219,14 +221,14 @@ static uint32_t owned_find_adjustment(const GooGcHeap *heap, const void *owner) 
 
 static GooStatus owned_adjust_up(GooGcMutator *m, void *owner, size_t bytes) {
     GooGcHeap *heap = m->heap;
-    if (!owned_try(heap, owned_prepare_adjustment, NULL)) {
+    if (!owned_try(heap, owned_prepare_adjustment, NULL, 0)) {
         gooi_alloc_fail(m, sizeof(GooiOwnedRecord));
         return GOO_ERR_NO_MEMORY;
     }
     uint32_t n = owned_find_adjustment(heap, owner);
     size_t before = n != 0 ? gooi_owned_record(heap, n)->size : 0, after;
     if (gooi_add_overflows(before, bytes, &after) || after > GOOI_OWNED_SIZE_MAX ||
-        !owned_try(heap, owned_attempt_adjustment, &bytes)) {
+        !owned_try(heap, owned_attempt_adjustment, &bytes, bytes)) {
         gooi_alloc_fail(m, bytes);
         return GOO_ERR_LIMIT;
     }

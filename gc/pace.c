@@ -43,6 +43,7 @@ void gooi_pace_set_target(GooGcHeap *heap) {
 /* A collection has ended. */
 void gooi_pace_update(GooGcHeap *heap) {
     heap->external_at_cycle = pace_external(heap);
+    heap->stats.allocated_bytes += heap->since_bytes;
     heap->since_bytes = 0;
     gooi_pace_set_target(heap);
 }

@@ -41,9 +41,17 @@ static void pressure_unlock(void) {
     atomic_flag_clear_explicit(&gooi_attachments_lock, memory_order_release);
 }
 
+/* A fork waits until nobody is changing the list. */
+void gooi_pressure_fork_begins(void) {
+    pressure_lock();
+}
+
+void gooi_pressure_fork_ends(void) {
+    pressure_unlock();
+}
+
 static bool pressure_is_mutator(const GooGcHeap *heap) {
-    return atomic_load_explicit(&heap->mutator.thread_id, memory_order_relaxed) ==
-           gooi_platform_thread_id();
+    return gooi_mutator_here(heap) != NULL;
 }
 
 /* --- one heap's count --- */
@@ -68,16 +76,13 @@ void gooi_pressure_discount(GooGcHeap *heap, size_t bytes) {
 /* What was counted is there: it shows in the peak, and may bring a collection. True: it does. */
 bool gooi_pressure_settle_heap(GooGcHeap *heap) {
     gooi_account_settle(heap);
-    bool due = pressure_is_mutator(heap) && !heap->collecting && gooi_pace_is_due(heap);
-    bool fresh = due && !heap->mutator.collect_requested;
+    GooGcMutator *m = gooi_mutator_here(heap);
+    bool due = m != NULL && !gooi_heap_is_busy_here(heap) && gooi_pace_is_due(heap);
+    bool fresh = due && !m->collect_requested;
     if (due) {
-        gooi_alloc_request_collection(&heap->mutator);
+        gooi_alloc_request_collection(m);
     }
     return fresh;
-}
-
-static void pressure_count_hit(GooGcHeap *heap) {
-    atomic_fetch_add_explicit(&heap->limit_hits, 1, memory_order_relaxed);
 }
 
 /* --- what the front door calls --- */
@@ -88,7 +93,7 @@ static void pressure_refuse(GooiAttachment *item) {
     bool comes_again = item->allocator->strategy == GOO_ALLOC_STRATEGY_GC && !item->refused_once;
     item->refused_once = comes_again;
     if (!comes_again) {
-        pressure_count_hit(item->heap);
+        gooi_limit_hit(item->heap);
     }
 }
 
@@ -180,7 +185,7 @@ static void pressure_give_up(const GooAllocator *a) {
     for (GooiAttachment *item = gooi_attachments; item != NULL; item = item->next) {
         if (item->allocator == a && item->refused_once) {
             item->refused_once = false;
-            pressure_count_hit(item->heap);
+            gooi_limit_hit(item->heap);
         }
     }
     pressure_unlock();
@@ -190,7 +195,7 @@ static bool pressure_collect(GooAllocator *a) {
     bool collected = false;
     GooGcHeap *heap;
     for (size_t n = 0; (heap = pressure_nth_heap(a, n)) != NULL; n++) {
-        collected |= gooi_collect_emergency(heap);
+        collected |= gooi_collect_emergency(heap, 0);
     }
     if (!collected) {
         pressure_give_up(a);
@@ -345,10 +350,10 @@ GooStatus goo_gc_adjust_external(GooGcHeap *heap, ptrdiff_t bytes) {
         return GOO_OK;
     }
     size_t more = (size_t)bytes;
-    bool may_collect = !heap->attached || pressure_is_mutator(heap);
+    bool may_collect = heap->attached_count == 0 || pressure_is_mutator(heap);
     if (!gooi_pressure_count(heap, more) &&
-        !(may_collect && gooi_collect_emergency(heap) && gooi_pressure_count(heap, more))) {
-        pressure_count_hit(heap);
+        !(may_collect && gooi_collect_emergency(heap, more) && gooi_pressure_count(heap, more))) {
+        gooi_limit_hit(heap);
         return GOO_ERR_LIMIT;
     }
     heap->adjusted_bytes += more;

@@ -1,7 +1,7 @@
 /* Roots: what is alive without anybody in the heap referring to it.
  *
  * In the order in which they are visited: slots and pointers, callbacks, handles, precise frames,
- * temporaries, and conservatively the attached thread's stack with its registers and every stack
+ * temporaries, and conservatively the attached threads' stacks with their registers and every stack
  * that was added. A program may use one kind, or mix them.
  *
  * Roots are few beside objects, so nothing here is tuned; removal looks from the newest backwards,
@@ -16,11 +16,13 @@ static GooStatus roots_add(GooGcHeap *heap, void *address, bool is_pointer) {
     if (heap == NULL || address == NULL) {
         return GOO_ERR_INVALID_ARGUMENT;
     }
-    if (!gooi_vector_reserve(heap, &heap->roots, 1, sizeof(GooiRoot))) {
-        return GOO_ERR_NO_MEMORY;
+    gooi_heap_lock(heap);
+    bool reserved = gooi_vector_reserve(heap, &heap->roots, 1, sizeof(GooiRoot));
+    if (reserved) {
+        ((GooiRoot *)heap->roots.items)[heap->roots.count++] = (GooiRoot){address, is_pointer};
     }
-    ((GooiRoot *)heap->roots.items)[heap->roots.count++] = (GooiRoot){address, is_pointer};
-    return GOO_OK;
+    gooi_heap_unlock(heap);
+    return reserved ? GOO_OK : GOO_ERR_NO_MEMORY;
 }
 
 GooStatus goo_gc_root_add(GooGcHeap *heap, void *slot) {
@@ -35,14 +37,17 @@ GooStatus goo_gc_root_remove(GooGcHeap *heap, void *slot_or_pointer) {
     if (heap == NULL || slot_or_pointer == NULL) {
         return GOO_ERR_INVALID_ARGUMENT;
     }
+    gooi_heap_lock(heap);
     GooiRoot *roots = heap->roots.items;
-    for (size_t i = heap->roots.count; i-- > 0;) {
-        if (roots[i].address == slot_or_pointer) {
-            roots[i] = roots[--heap->roots.count];
-            return GOO_OK;
-        }
+    size_t i = heap->roots.count;
+    while (i > 0 && roots[i - 1].address != slot_or_pointer) {
+        i--;
     }
-    return GOO_ERR_INVALID_ARGUMENT;
+    if (i > 0) {
+        roots[i - 1] = roots[--heap->roots.count];
+    }
+    gooi_heap_unlock(heap);
+    return i > 0 ? GOO_OK : GOO_ERR_INVALID_ARGUMENT;
 }
 
 GooStatus goo_gc_roots_add(GooGcHeap *heap, void (*trace)(GooGcVisitor *v, void *user),
@@ -50,12 +55,14 @@ GooStatus goo_gc_roots_add(GooGcHeap *heap, void (*trace)(GooGcVisitor *v, void 
     if (heap == NULL || trace == NULL) {
         return GOO_ERR_INVALID_ARGUMENT;
     }
-    if (!gooi_vector_reserve(heap, &heap->root_callbacks, 1, sizeof(GooiRootCallback))) {
-        return GOO_ERR_NO_MEMORY;
+    gooi_heap_lock(heap);
+    bool reserved = gooi_vector_reserve(heap, &heap->root_callbacks, 1, sizeof(GooiRootCallback));
+    if (reserved) {
+        GooiRootCallback *callbacks = heap->root_callbacks.items;
+        callbacks[heap->root_callbacks.count++] = (GooiRootCallback){trace, user};
     }
-    GooiRootCallback *callbacks = heap->root_callbacks.items;
-    callbacks[heap->root_callbacks.count++] = (GooiRootCallback){trace, user};
-    return GOO_OK;
+    gooi_heap_unlock(heap);
+    return reserved ? GOO_OK : GOO_ERR_NO_MEMORY;
 }
 
 GooStatus goo_gc_roots_remove(GooGcHeap *heap, void (*trace)(GooGcVisitor *v, void *user),
@@ -63,14 +70,17 @@ GooStatus goo_gc_roots_remove(GooGcHeap *heap, void (*trace)(GooGcVisitor *v, vo
     if (heap == NULL) {
         return GOO_ERR_INVALID_ARGUMENT;
     }
+    gooi_heap_lock(heap);
     GooiRootCallback *callbacks = heap->root_callbacks.items;
-    for (size_t i = heap->root_callbacks.count; i-- > 0;) {
-        if (callbacks[i].trace == trace && callbacks[i].user == user) {
-            callbacks[i] = callbacks[--heap->root_callbacks.count];
-            return GOO_OK;
-        }
+    size_t i = heap->root_callbacks.count;
+    while (i > 0 && (callbacks[i - 1].trace != trace || callbacks[i - 1].user != user)) {
+        i--;
     }
-    return GOO_ERR_INVALID_ARGUMENT;
+    if (i > 0) {
+        callbacks[i - 1] = callbacks[--heap->root_callbacks.count];
+    }
+    gooi_heap_unlock(heap);
+    return i > 0 ? GOO_OK : GOO_ERR_INVALID_ARGUMENT;
 }
 
 /* --- visiting --- */
@@ -97,7 +107,7 @@ static void roots_visit_handles(GooGcHeap *heap, GooGcVisitor *v) {
     }
 }
 
-static void roots_visit_mutator(GooGcMutator *m, GooGcVisitor *v) {
+static void roots_visit_frames(const GooGcMutator *m, GooGcVisitor *v) {
     for (GooGcFrame *frame = m->frames; frame != NULL; frame = frame->previous) {
         for (size_t i = 0; i < frame->count; i++) {
             goo_gc_visit_pointer(v, frame->locals[i]);
@@ -108,32 +118,54 @@ static void roots_visit_mutator(GooGcMutator *m, GooGcVisitor *v) {
 
 /* The registers stand at and above stack_pointer by now: on the thread's own stack, or on one that
  * was added, where a fiber is running. */
-static void roots_visit_stacks(const void *stack_pointer, void *visitor) {
-    GooGcVisitor *v = visitor;
-    const GooGcMutator *m = &v->heap->mutator;
+static void roots_visit_stacks(const GooGcMutator *m, const void *stack_pointer, GooGcVisitor *v) {
     const GooiStack *stacks = m->stacks.items;
     bool on_added_stack = false;
     for (size_t i = 0; i < m->stacks.count; i++) {
         goo_gc_visit_conservative(v, stacks[i].low, stacks[i].high);
         on_added_stack |= stack_pointer >= stacks[i].low && stack_pointer < stacks[i].high;
     }
-    const void *low, *high;
-    if (on_added_stack || !v->heap->options.scan_stacks ||
-        !gooi_platform_stack_bounds(&low, &high)) {
+    if (on_added_stack || m->stack_high == NULL) {
         return;
     }
-    GOO_REQUIRE(stack_pointer >= low && stack_pointer < high,
+    GOO_REQUIRE(stack_pointer >= m->stack_low && stack_pointer < m->stack_high,
                 "gc: this thread runs on the stack around %p, which was not added", stack_pointer);
-    goo_gc_visit_conservative(v, stack_pointer, high);
+    goo_gc_visit_conservative(v, stack_pointer, m->stack_high);
+}
+
+typedef struct RootsHere {
+    const GooGcMutator *mutator;
+    GooGcVisitor *visitor;
+} RootsHere;
+
+static void roots_visit_here(const void *stack_pointer, void *arg) {
+    const RootsHere *here = arg;
+    roots_visit_stacks(here->mutator, stack_pointer, here->visitor);
+}
+
+/* Other threads stand still; what their registers held lies where they said when they stopped. */
+static void roots_visit_mutator(const GooGcMutator *m, GooGcVisitor *v) {
+    roots_visit_frames(m, v);
+    if (m->stack_high == NULL && m->stacks.count == 0) {
+        return;
+    }
+    if (m->state == GOOI_MUTATOR_RUNNING) {
+        RootsHere here = {m, v};
+        gooi_platform_with_spilled_registers(roots_visit_here, &here);
+        return;
+    }
+    if (m->state == GOOI_MUTATOR_BLOCKING) {
+        goo_gc_visit_conservative(v, m->saved, m->saved + m->saved_count);
+    }
+    roots_visit_stacks(m, m->stack_pointer, v);
 }
 
 void gooi_roots_visit(GooGcHeap *heap, GooGcVisitor *v) {
     roots_visit_registered(heap, v);
     roots_visit_handles(heap, v);
-    if (heap->attached) {
-        roots_visit_mutator(&heap->mutator, v);
-        if (heap->options.scan_stacks || heap->mutator.stacks.count != 0) {
-            gooi_platform_with_spilled_registers(roots_visit_stacks, v);
+    for (const GooGcMutator *m = heap->mutators; m != NULL; m = m->next) {
+        if (m->state != GOOI_MUTATOR_IDLE) {
+            roots_visit_mutator(m, v);
         }
     }
 }
@@ -142,6 +174,4 @@ void gooi_roots_deinit(GooGcHeap *heap) {
     gooi_vector_free(heap, &heap->roots, sizeof(GooiRoot));
     gooi_vector_free(heap, &heap->root_callbacks, sizeof(GooiRootCallback));
     gooi_vector_free(heap, &heap->handles, sizeof(GooiHandleEntry));
-    gooi_vector_free(heap, &heap->mutator.temporaries, sizeof(void *));
-    gooi_vector_free(heap, &heap->mutator.stacks, sizeof(GooiStack));
 }

@@ -82,8 +82,7 @@ static bool space_reserve(GooGcHeap *heap, size_t reserve) {
     heap->reservation = start;
     heap->reservation_size = total;
     heap->slabs = (GooiSlabEntry *)(void *)start;
-    heap->small = (GooiRegion *)(void *)(start + sides.directory);
-    heap->medium = heap->small + 1;
+    heap->first_regions = (GooiRegion *)(void *)(start + sides.directory);
     heap->mark_stack = (uintptr_t *)(void *)(start + sides.directory + sides.regions);
     heap->mark_stack_reserved = sides.stack;
     heap->base = (uintptr_t)start + sides.total;

@@ -7,13 +7,19 @@
 #include "runtime/callbacks.h"
 #include "runtime/platform/platform.h"
 
-/* What was handed out of the span and the blocks that are in use. */
+/* What was handed out of spans and of blocks that are in use. What other threads are doing right
+ * now is theirs to know. */
 static void stats_add_current(const GooGcHeap *heap, GooGcStats *s) {
-    s->allocated_bytes += heap->mutator.fast.cursor - heap->mutator.span_start;
-    s->allocated_objects += gooi_region_objects(heap->small) + gooi_region_objects(heap->medium);
+    s->allocated_bytes += heap->since_bytes;
+    for (const GooGcMutator *m = heap->mutators; m != NULL; m = m->next) {
+        if (m->state != GOOI_MUTATOR_RUNNING || m->thread_id == gooi_platform_thread_id()) {
+            s->allocated_bytes += m->fast.cursor - m->span_start;
+            s->allocated_objects += gooi_region_objects(m->small) + gooi_region_objects(m->medium);
+        }
+    }
 }
 
-GooGcStats goo_gc_get_stats(const GooGcHeap *heap) {
+static GooGcStats stats_read(const GooGcHeap *heap) {
     GooGcStats s = heap->stats;
     const GooiHistogram *pauses = &heap->pauses;
     stats_add_current(heap, &s);
@@ -37,41 +43,52 @@ GooGcStats goo_gc_get_stats(const GooGcHeap *heap) {
     return s;
 }
 
+GooGcStats goo_gc_get_stats(const GooGcHeap *heap) {
+    GooGcHeap *locked = (GooGcHeap *)(uintptr_t)heap; /* a heap is made by create, never constant */
+    gooi_heap_lock(locked);
+    GooGcStats s = stats_read(heap);
+    gooi_heap_unlock(locked);
+    return s;
+}
+
 GooStatus goo_gc_set_listener(GooGcHeap *heap, const GooGcListener *listener) {
     if (heap == NULL || (listener != NULL && listener->event == NULL)) {
         return GOO_ERR_INVALID_ARGUMENT;
     }
+    gooi_heap_lock(heap);
     heap->listener = listener != NULL ? *listener : (GooGcListener){0};
+    gooi_heap_unlock(heap);
     return GOO_OK;
 }
 
 /* The process's observers hear of cycles, under the same rule as a listener. */
 static void stats_tell_observers(GooGcHeap *heap, GooGcEventKind kind) {
     bool begins = kind == GOO_GC_EVENT_CYCLE_BEGIN;
-    if ((!begins && kind != GOO_GC_EVENT_CYCLE_END) || !gooi_callbacks_active()) {
-        return;
+    if ((begins || kind == GOO_GC_EVENT_CYCLE_END) && gooi_callbacks_active()) {
+        gooi_callbacks_notify(begins ? GOO_EVENT_GC_BEGIN : GOO_EVENT_GC_END, NULL,
+                              begins ? heap->used_bytes : heap->live_bytes, 0);
     }
+}
+
+/* Under the lock, so that listeners hear one event at a time; they must not allocate. */
+void gooi_notify_of(GooGcHeap *heap, GooGcEventKind kind, size_t bytes, const GooGcMutator *m) {
+    gooi_heap_lock(heap);
     bool collecting = heap->collecting;
     heap->collecting = true;
-    gooi_alloc_hide_span(&heap->mutator);
-    gooi_callbacks_notify(begins ? GOO_EVENT_GC_BEGIN : GOO_EVENT_GC_END, NULL,
-                          begins ? heap->used_bytes : heap->live_bytes, 0);
+    gooi_alloc_hide_here(heap);
+    stats_tell_observers(heap, kind);
+    if (heap->listener.event != NULL) {
+        GooGcEvent event = {.kind = kind,
+                            .collection = GOO_GC_FULL,
+                            .time_ns = gooi_platform_time_ns(),
+                            .bytes = bytes,
+                            .mutator = m};
+        heap->listener.event(heap, &event, heap->listener.user);
+    }
     heap->collecting = collecting;
+    gooi_heap_unlock(heap);
 }
 
 void gooi_notify(GooGcHeap *heap, GooGcEventKind kind, size_t bytes) {
-    stats_tell_observers(heap, kind);
-    if (heap->listener.event == NULL) {
-        return;
-    }
-    GooGcEvent event = {.kind = kind,
-                        .collection = GOO_GC_FULL,
-                        .time_ns = gooi_platform_time_ns(),
-                        .bytes = bytes,
-                        .mutator = heap->attached ? &heap->mutator : NULL};
-    bool collecting = heap->collecting;
-    heap->collecting = true; /* the listener must not allocate */
-    gooi_alloc_hide_span(&heap->mutator);
-    heap->listener.event(heap, &event, heap->listener.user);
-    heap->collecting = collecting;
+    gooi_notify_of(heap, kind, bytes, gooi_mutator_here(heap));
 }

@@ -69,8 +69,9 @@ void gooi_sweep_begin(GooGcHeap *heap) {
             heap->unswept_count++;
         }
     }
-    heap->small->next_block = 0;
-    heap->medium->next_block = 0;
+    for (GooGcMutator *m = heap->mutators; m != NULL; m = m->next) {
+        m->small->next_block = m->medium->next_block = 0;
+    }
 }
 
 /* Sweeps what no region has taken. */

@@ -149,8 +149,7 @@ static void verify_large_slab(Verify *v, GooiSlab *slab) {
     }
 }
 
-static void verify_span(Verify *v) {
-    const GooGcMutator *m = &v->heap->mutator;
+static void verify_span(Verify *v, const GooGcMutator *m) {
     size_t size = m->span_limit - m->fast.cursor;
     if (size != 0 &&
         (!gooi_kernels->is_zero((const void *)m->fast.cursor, size) ||
@@ -172,7 +171,9 @@ static void verify_shape(Verify *v) {
             verify_huge(v, slab);
         }
     }
-    verify_span(v);
+    for (const GooGcMutator *m = heap->mutators; m != NULL; m = m->next) {
+        verify_span(v, m);
+    }
     if (!gooi_intern_is_sound(heap)) {
         verify_fault(v, "INTERN-1: an entry of an intern table can't be found, or is not counted");
     }
@@ -390,14 +391,9 @@ GooStatus gooi_verify(GooGcHeap *heap, bool after_marking, FILE *report, char *f
                       size_t first_size) {
     Verify v = {.heap = heap, .report = report, .first = first, .first_size = first_size,
                 .after_marking = after_marking};
-    if (heap->collecting) {
-        return GOO_ERR_BUSY;
-    }
     if (!verify_begin(&v)) {
         return GOO_ERR_NO_MEMORY;
     }
-    heap->collecting = true; /* callbacks must not allocate */
-    gooi_alloc_hide_span(&heap->mutator);
     gooi_sweep_finish(heap);
     verify_shape(&v);
     if (v.faults == 0) {
@@ -406,7 +402,6 @@ GooStatus gooi_verify(GooGcHeap *heap, bool after_marking, FILE *report, char *f
         verify_trace(&v);
         verify_count(&v);
     }
-    heap->collecting = false;
     gooi_platform_release(v.reached, v.reached_size);
     if (v.stack != NULL) {
         heap->side->free(heap->side->context, v.stack, v.stack_capacity * sizeof *v.stack, 16);
@@ -418,5 +413,13 @@ GooStatus gooi_verify(GooGcHeap *heap, bool after_marking, FILE *report, char *f
 }
 
 GooStatus goo_gc_verify(GooGcHeap *heap, FILE *report) {
-    return heap == NULL ? GOO_ERR_INVALID_ARGUMENT : gooi_verify(heap, false, report, NULL, 0);
+    if (heap == NULL) {
+        return GOO_ERR_INVALID_ARGUMENT;
+    }
+    if (!gooi_world_enter(heap)) {
+        return GOO_ERR_BUSY;
+    }
+    GooStatus status = gooi_verify(heap, false, report, NULL, 0);
+    gooi_world_leave(heap);
+    return status;
 }

@@ -20,10 +20,9 @@ static void walk_starts(GooGcHeap *heap, uintptr_t low, uintptr_t high, size_t s
 }
 
 void goo_gc_walk(GooGcHeap *heap, WalkFn fn, void *user) {
-    GOO_REQUIRE(!heap->collecting, "goo_gc_walk: called inside a collection");
+    bool entered = gooi_world_enter(heap);
+    GOO_REQUIRE(entered, "goo_gc_walk: called inside a collection");
     gooi_sweep_finish(heap);
-    heap->collecting = true; /* fn must not allocate */
-    gooi_alloc_hide_span(&heap->mutator);
     for (uint32_t s = 0; s < heap->slab_count; s++) {
         uintptr_t slab = gooi_slab_address(heap, s), first = slab + GOOI_TABLE_SIZE;
         uint32_t kind = heap->slabs[s].kind;
@@ -35,5 +34,5 @@ void goo_gc_walk(GooGcHeap *heap, WalkFn fn, void *user) {
             walk_starts(heap, first, first + 1, GOOI_PAGE_SIZE, fn, user);
         }
     }
-    heap->collecting = false;
+    gooi_world_leave(heap);
 }

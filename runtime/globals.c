@@ -20,6 +20,9 @@ GooiHooks gooi_hooks;
 GooiAttachment *gooi_attachments = NULL;
 atomic_flag gooi_attachments_lock = ATOMIC_FLAG_INIT;
 _Atomic uint32_t gooi_heap_count = 0;
+GooGcHeap *gooi_heaps = NULL;
+atomic_flag gooi_heaps_lock = ATOMIC_FLAG_INIT;
+bool gooi_fork_registered = false;
 _Atomic size_t gooi_heaps_accounted = 0;
 _Atomic size_t gooi_heaps_external = 0;
 
@@ -39,6 +42,7 @@ GOOI_THREAD_LOCAL GooAllocator *gooi_thread_allocator = NULL;
 GooiInit gooi_init = {.lock = ATOMIC_FLAG_INIT};
 _Atomic uint32_t gooi_watch = 0;
 
+GOOI_THREAD_LOCAL GooGcMutator *gooi_thread_mutators = NULL;
 GOOI_THREAD_LOCAL GooiShard *gooi_shard = NULL;
 _Atomic(GooiShard *) gooi_shards = NULL;
 GooiShard gooi_common_shard;

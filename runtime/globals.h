@@ -98,6 +98,8 @@ typedef struct GooiHooks {
     const GooiAllocatorOps *_Atomic fixed_ops;
     /* Strategy GC: true if a collection ran, so that trying again makes sense. */
     bool (*_Atomic collect)(GooAllocator *a);
+    /* A thread ends: the collector detaches it. */
+    void (*_Atomic thread_ends)(void);
 } GooiHooks;
 extern GooiHooks gooi_hooks;
 
@@ -129,6 +131,12 @@ extern GooiAttachment *gooi_attachments;
 extern atomic_flag gooi_attachments_lock;
 extern _Atomic uint32_t gooi_heap_count;
 
+/* All heaps, under their list's lock, and whether a fork is heard of (gc/fork.c). */
+typedef struct GooGcHeap GooGcHeap;
+extern GooGcHeap *gooi_heaps;
+extern atomic_flag gooi_heaps_lock;
+extern bool gooi_fork_registered;
+
 /* What the accounts of all heaps hold (gc/account.c), and the external part of it. */
 extern _Atomic size_t gooi_heaps_accounted;
 extern _Atomic size_t gooi_heaps_external;
@@ -145,6 +153,10 @@ extern GOOI_THREAD_LOCAL GooAllocator *gooi_thread_allocator;
 /* Init and cleanup (runtime/config.h). */
 typedef struct GooiInit GooiInit;
 extern GooiInit gooi_init;
+
+/* The heaps that this thread is attached to (gc/mutator.c), linked by the mutators themselves. */
+typedef struct GooGcMutator GooGcMutator;
+extern GOOI_THREAD_LOCAL GooGcMutator *gooi_thread_mutators;
 
 /* The counters of threads (runtime/counters.h). */
 typedef struct GooiShard GooiShard;

@@ -8,11 +8,15 @@
 #include "runtime/thread.h"
 
 #include "runtime/counters.h"
+#include "runtime/globals.h"
 #include "runtime/platform/platform.h"
 #include "runtime/scratch.h"
 
 static void thread_ends(void *arg) {
     (void)arg;
+    if (gooi_hooks.thread_ends != NULL) {
+        gooi_hooks.thread_ends();
+    }
     gooi_scratch_free_all();
     gooi_counters_leave();
 }

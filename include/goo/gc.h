@@ -27,15 +27,18 @@
  *
  * Which objects are found alive: those reachable from root slots and pointers, root callbacks,
  * precise frames, pushed temporaries, handles, and, with `scan_stacks`, from any word on the stack
- * or in a register of the attached thread that points to or into an object.
+ * or in a register of an attached thread that points to or into an object.
  *
  * A collection can run inside any call that says "may collect", and in no other.
  *
- * In this version a heap has one mutator, collections stop the world, and one thread marks.
- * `generational`, `concurrent`, `marker_threads` above 1, adaptive sizing and a second mutator
- * answer GOO_ERR_UNSUPPORTED, or NULL with ENOTSUP.
+ * In this version collections stop the world, and one thread marks. `generational`, `concurrent`,
+ * `marker_threads` above 1 and adaptive sizing answer GOO_ERR_UNSUPPORTED, or NULL with ENOTSUP.
  *
- * Unless a call says otherwise: threads: the heap's mutator's thread only; cost: O(1).
+ * Threads, unless a call says otherwise. A call that takes a GooGcMutator: the thread that it
+ * belongs to; from another one it is an error where it can report one, else a panic. A call that
+ * takes a GooGcHeap: any thread, attached or not; it waits while a collection runs. Several threads
+ * may use one heap; what they do to one object at a time is theirs to order. After fork the child's
+ * one thread goes on; the others are detached there. Cost, unless it says otherwise: O(1).
  */
 #ifndef GOO_GC_H
 #define GOO_GC_H
@@ -83,12 +86,16 @@ typedef struct GooGcOptions {
     size_t soft_limit_bytes; /* 0: none. Above it collections come more often: after every eighth of
                                 the live bytes */
     size_t hard_limit_bytes; /* 0: none. Heap, metadata and external bytes together never exceed
-                                it: allocation collects, then fails */
+                                it: allocation collects, then fails. Of n requests in a row that
+                                fail because nearly everything lives, about log2(n) collect */
+    size_t spare_bytes;      /* default 256 KiB, an eighth of the hard limit at most: kept back of
+                                it until a request fails, then usable, so that error paths can
+                                allocate; kept back again once a collection finds room */
     size_t reserve_bytes;    /* 0: chosen. Address space to reserve, or less where that can't be
                                 had; the heap can't outgrow it */
     GooGcSizing sizing;      /* PROPORTIONAL */
     double growth_factor;    /* 2.0; more than 1, at most 1,000 */
-    bool scan_stacks;        /* false: scan the attached thread's stack and registers */
+    bool scan_stacks;        /* false: scan attached threads' stacks and registers */
     bool generational;       /* false; true is not in this version */
     bool concurrent;         /* false; true is not in this version */
     uint32_t marker_threads; /* 0: chosen (1 in this version); more than 1 is not in this version */
@@ -106,9 +113,9 @@ typedef struct GooGcOptions {
 GOO_API GooGcOptions goo_gc_default_options(void);
 
 /* Reads "stress=1,verify,poison,hard=512M,growth=1.5" into `options`: words stress=N verify poison
- * initial=SIZE soft=SIZE hard=SIZE reserve=SIZE growth=FACTOR sizing=proportional|fixed|adaptive
- * scan_stacks generational concurrent markers=N; a size may end in K, M or G; a flag may be given
- * =0 or =1. Members that the text does not name stay as they are. Programs pass getenv("GOO_GC");
+ * initial=SIZE soft=SIZE hard=SIZE spare=SIZE reserve=SIZE growth=FACTOR
+ * sizing=proportional|fixed|adaptive scan_stacks generational concurrent markers=N; a size may end
+ * in K, M or G; a flag may be given =0 or =1. Members that the text does not name stay as they are. Programs pass getenv("GOO_GC");
  * the library reads no environment. NULL and "" are fine.
  * Fails: GOO_ERR_INVALID_ARGUMENT, nothing changed. Threads: any. */
 GOO_API GooStatus goo_gc_options_parse(GooGcOptions *options, const char *text);
@@ -119,24 +126,32 @@ GOO_API GooStatus goo_gc_options_parse(GooGcOptions *options, const char *text);
 GOO_API GooGcHeap *goo_gc_heap_create(const GooGcOptions *options);
 
 /* Ends a heap: runs the `finalize` of every object that has one, frees owned blocks, detaches
- * allocators, gives all memory back. Visits no other object. NULL does nothing. Cost: objects with
- * finalize, owned blocks, slabs. */
+ * allocators, gives all memory back. Visits no other object. NULL does nothing. While another
+ * thread is attached it is a panic. Cost: objects with finalize, owned blocks, slabs. */
 GOO_API void goo_gc_heap_destroy(GooGcHeap *heap);
 
-/* Makes the calling thread the heap's mutator. Attaching again on the same thread gives the same
- * mutator and must be detached as often.
- * Fails: NULL with errno ENOTSUP while another thread is attached, EINVAL for NULL.
- * Owner: the heap; valid until the last detach. */
+/* Attaches the calling thread: makes it one of the heap's mutators. Attaching again on the same
+ * thread gives the same mutator and must be detached as often. Waits while a collection runs. A
+ * thread that ends while attached is detached; its frames and temporaries end with it.
+ * Fails: NULL with errno EINVAL (NULL, or called inside a collection), ENOMEM, ENOTSUP (with
+ * scan_stacks, the thread's stack can't be found). Owner: the heap; valid until the last detach.
+ * Threads: any. Cost: a lock; some microseconds the first time. */
 GOO_API GooGcMutator *goo_gc_attach(GooGcHeap *heap);
+/* Threads: the mutator's. */
 GOO_API void goo_gc_detach(GooGcMutator *m);
 GOO_API GooGcHeap *goo_gc_heap_of(GooGcMutator *m);
 
-/* A place where the thread can stop for a collection; collects if one is due. May collect. */
+/* A place where the thread can stop for a collection: its own, if one is due, or another thread's.
+ * An attached thread must come to one now and then, allocate, or be in a blocking region: until it
+ * does no other thread can collect. One that has not after 100 ms is named by the event
+ * GOO_GC_EVENT_LATE_THREAD. May collect. Cost, inline, with nothing to do: two loads and tests. */
 GOO_API void goo_gc_safepoint(GooGcMutator *m);
 
 /* Brackets a stretch in which the thread touches no object and calls nothing of the heap: a system
- * call, a wait. An allocation or a safepoint inside is a panic; goo_gc_collect is GOO_ERR_BUSY.
- * Nest. */
+ * call, a wait for a lock that an attached thread may hold. Collections go on without it; what its
+ * frames, stack and registers held at the beginning stays alive; the end waits for a collection
+ * that is running. An allocation or a safepoint inside is a panic; goo_gc_collect is GOO_ERR_BUSY.
+ * Nest. Cost: a lock at each end. */
 GOO_API void goo_gc_blocking_begin(GooGcMutator *m);
 GOO_API void goo_gc_blocking_end(GooGcMutator *m);
 

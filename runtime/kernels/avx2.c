@@ -17,6 +17,7 @@
 #include "runtime/kernels/kernels.h"
 
 #include <immintrin.h>
+#include <string.h>
 
 typedef struct Avx2Masks {
     __m256i start_mask, start_value, end_bit;
@@ -255,25 +256,45 @@ static inline __m256i avx2_load(const uint8_t *bytes) {
     return _mm256_loadu_si256((const __m256i *)(const void *)bytes);
 }
 
+static inline __m128i avx2_load_half(const uint8_t *bytes) {
+    return _mm_loadu_si128((const __m128i *)(const void *)bytes);
+}
+
+/* Less than a vector: two halves that overlap, or bytes. */
+static bool avx2_is_zero_short(const uint8_t *p, size_t size) {
+    if (size >= 16) {
+        __m128i all = _mm_or_si128(avx2_load_half(p), avx2_load_half(p + size - 16));
+        return _mm_testz_si128(all, all);
+    }
+    uint8_t all = 0;
+    for (size_t i = 0; i < size; i++) {
+        all |= p[i];
+    }
+    return all == 0;
+}
+
+/* How far it is to the next multiple of 32 behind `p`: 1 to 32. */
+static inline size_t avx2_to_aligned(const uint8_t *p) {
+    return 32 - ((uintptr_t)p & 31);
+}
+
+/* The first vector, four at a time from an aligned address on, single ones, and the last, which
+ * overlaps what was seen. */
 static bool avx2_is_zero(const void *bytes, size_t size) {
     const uint8_t *p = bytes;
     if (size < 32) {
-        uint8_t all = 0;
-        for (size_t i = 0; i < size; i++) {
-            all |= p[i];
-        }
-        return all == 0;
+        return avx2_is_zero_short(p, size);
     }
-    size_t i = 0;
+    __m256i all = _mm256_or_si256(avx2_load(p), avx2_load(p + size - 32));
+    size_t i = avx2_to_aligned(p);
     for (; i + 128 <= size; i += 128) {
-        __m256i all =
+        __m256i four =
             _mm256_or_si256(_mm256_or_si256(avx2_load(p + i), avx2_load(p + i + 32)),
                             _mm256_or_si256(avx2_load(p + i + 64), avx2_load(p + i + 96)));
-        if (!_mm256_testz_si256(all, all)) {
+        if (!_mm256_testz_si256(four, four)) {
             return false;
         }
     }
-    __m256i all = avx2_load(p + size - 32);
     for (; i + 32 <= size; i += 32) {
         all = _mm256_or_si256(all, avx2_load(p + i));
     }
@@ -285,36 +306,112 @@ static inline __m256i avx2_same(const uint8_t *left, const uint8_t *right) {
     return _mm256_cmpeq_epi8(avx2_load(left), avx2_load(right));
 }
 
-/* Four vectors at a time while they are equal; then one; the last one overlaps what was seen. */
-static size_t avx2_first_difference(const void *a, const void *b, size_t size) {
-    const uint8_t *left = a;
-    const uint8_t *right = b;
+/* Bit i: byte i differs. */
+static inline uint32_t avx2_different(const uint8_t *left, const uint8_t *right) {
+    return ~(uint32_t)_mm256_movemask_epi8(avx2_same(left, right));
+}
+
+static size_t avx2_first_difference_short(const uint8_t *left, const uint8_t *right, size_t size) {
     size_t i = 0;
-    for (; i + 128 <= size; i += 128) {
-        __m256i same = _mm256_and_si256(
-            _mm256_and_si256(avx2_same(left + i, right + i),
-                             avx2_same(left + i + 32, right + i + 32)),
-            _mm256_and_si256(avx2_same(left + i + 64, right + i + 64),
-                             avx2_same(left + i + 96, right + i + 96)));
-        if (_mm256_movemask_epi8(same) != -1) {
-            break;
-        }
-    }
-    for (; i + 32 <= size; i += 32) {
-        unsigned same = (unsigned)_mm256_movemask_epi8(avx2_same(left + i, right + i));
-        if (same != UINT32_MAX) {
-            return i + (size_t)__builtin_ctz(~same);
-        }
-    }
-    if (i != 0 && i < size) {
-        size_t last = size - 32;
-        unsigned same = (unsigned)_mm256_movemask_epi8(avx2_same(left + last, right + last));
-        return same != UINT32_MAX ? last + (size_t)__builtin_ctz(~same) : size;
+    if (size >= 16) {
+        __m128i same = _mm_cmpeq_epi8(avx2_load_half(left), avx2_load_half(right));
+        uint32_t different = (uint32_t)_mm_movemask_epi8(same) ^ 0xffff;
+        i = size - 16;
+        same = _mm_cmpeq_epi8(avx2_load_half(left + i), avx2_load_half(right + i));
+        different |= ((uint32_t)_mm_movemask_epi8(same) ^ 0xffff) << i;
+        return different != 0 ? (size_t)__builtin_ctz(different) : size;
     }
     while (i < size && left[i] == right[i]) {
         i++;
     }
     return i;
+}
+
+/* In the order of is_zero; where four vectors differ, single ones find the place. */
+static size_t avx2_first_difference(const void *a, const void *b, size_t size) {
+    const uint8_t *left = a, *right = b;
+    if (size < 32) {
+        return avx2_first_difference_short(left, right, size);
+    }
+    uint32_t different = avx2_different(left, right);
+    if (different != 0) {
+        return (size_t)__builtin_ctz(different);
+    }
+    size_t i = avx2_to_aligned(left);
+    for (; i + 128 <= size; i += 128) {
+        __m256i same = _mm256_and_si256(_mm256_and_si256(avx2_same(left + i, right + i),
+                                                         avx2_same(left + i + 32, right + i + 32)),
+                                        _mm256_and_si256(avx2_same(left + i + 64, right + i + 64),
+                                                         avx2_same(left + i + 96, right + i + 96)));
+        if (_mm256_movemask_epi8(same) != -1) {
+            break;
+        }
+    }
+    for (; i + 32 <= size; i += 32) {
+        different = avx2_different(left + i, right + i);
+        if (different != 0) {
+            return i + (size_t)__builtin_ctz(different);
+        }
+    }
+    i = size - 32;
+    different = avx2_different(left + i, right + i);
+    return different != 0 ? i + (size_t)__builtin_ctz(different) : size;
+}
+
+static inline void avx2_store(uint8_t *bytes, __m256i v) {
+    _mm256_storeu_si256((__m256i *)(void *)bytes, v);
+}
+
+/* The 16 bytes that repeat, seen from `by` bytes on. */
+static inline __m128i avx2_rotated(__m128i pattern, size_t by) {
+    __m128i iota = _mm_set_epi64x(0x0f0e0d0c0b0a0908, 0x0706050403020100);
+    __m128i from = _mm_add_epi8(iota, _mm_set1_epi8((char)(by & 15)));
+    return _mm_shuffle_epi8(pattern, from); /* of which it looks at the low four bits */
+}
+
+static void avx2_fill_short(uint8_t *p, uint64_t first, uint64_t second, size_t size) {
+    if (size >= 16) {
+        __m128i pattern = _mm_set_epi64x((long long)second, (long long)first);
+        _mm_storeu_si128((__m128i *)(void *)p, pattern);
+        _mm_storeu_si128((__m128i *)(void *)(p + size - 16), avx2_rotated(pattern, size));
+        return;
+    }
+    if ((size & 8) != 0) {
+        memcpy(p, &first, 8);
+        p += 8;
+        first = second;
+    }
+    for (size_t piece = 4; piece != 0; piece /= 2) {
+        if ((size & piece) != 0) {
+            memcpy(p, &first, piece);
+            p += piece;
+            first >>= piece * 8;
+        }
+    }
+}
+
+/* The first vector, four at a time from an aligned address on with the pattern as it stands there,
+ * single ones, and the last. */
+static void avx2_fill(void *dest, uint64_t first, uint64_t second, size_t size) {
+    uint8_t *p = dest;
+    if (size < 32) {
+        avx2_fill_short(p, first, second, size);
+        return;
+    }
+    __m128i pattern = _mm_set_epi64x((long long)second, (long long)first);
+    avx2_store(p, _mm256_broadcastsi128_si256(pattern));
+    avx2_store(p + size - 32, _mm256_broadcastsi128_si256(avx2_rotated(pattern, size)));
+    size_t i = avx2_to_aligned(p);
+    __m256i v = _mm256_broadcastsi128_si256(avx2_rotated(pattern, i));
+    for (; i + 128 <= size; i += 128) {
+        avx2_store(p + i, v);
+        avx2_store(p + i + 32, v);
+        avx2_store(p + i + 64, v);
+        avx2_store(p + i + 96, v);
+    }
+    for (; i + 32 <= size; i += 32) {
+        avx2_store(p + i, v);
+    }
 }
 
 void gooi_kernels_avx2(GooiKernels *table) {
@@ -326,4 +423,5 @@ void gooi_kernels_avx2(GooiKernels *table) {
     table->filter_references = avx2_filter_references;
     table->is_zero = avx2_is_zero;
     table->first_difference = avx2_first_difference;
+    table->fill = avx2_fill;
 }

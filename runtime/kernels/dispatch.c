@@ -34,6 +34,7 @@ const GooiKernels gooi_kernels_scalar_table = {
     .filter_references = gooi_scalar_filter_references,
     .is_zero = gooi_scalar_is_zero,
     .first_difference = gooi_scalar_first_difference,
+    .fill = gooi_scalar_fill,
     .level = GOO_SIMD_SCALAR,
 };
 

@@ -69,6 +69,10 @@ typedef struct GooiKernels {
     /* Index of the first byte in which two ranges differ, or `size`. Any alignments. */
     size_t (*first_difference)(const void *a, const void *b, size_t size);
 
+    /* Fills `size` bytes with repetitions of 16, which are given as the two words that they are in
+     * memory; the last repetition is cut off. Any alignment, any size. */
+    void (*fill)(void *dest, uint64_t first, uint64_t second, size_t size);
+
     GooSimdLevel level; /* the highest one that was overlaid */
 } GooiKernels;
 
@@ -106,6 +110,7 @@ size_t gooi_scalar_filter_references(const uint64_t *words, size_t count,
                                      const GooiReferenceFilter *filter, uint64_t *out);
 bool gooi_scalar_is_zero(const void *bytes, size_t size);
 size_t gooi_scalar_first_difference(const void *a, const void *b, size_t size);
+void gooi_scalar_fill(void *dest, uint64_t first, uint64_t second, size_t size);
 
 /* Byte k of entry b is the index of the k-th set bit of b (kernels/positions.c). */
 extern const uint64_t gooi_bit_positions[256];

@@ -11,6 +11,8 @@
  */
 #include "runtime/kernels/kernels.h"
 
+#include <string.h>
+
 /* One granule: whether a counted object covers it; `inside` is carried to the next. */
 static bool scalar_step(uint8_t byte, uint8_t start_mask, uint8_t start_value, uint8_t end_bit,
                         bool *inside) {
@@ -122,4 +124,14 @@ size_t gooi_scalar_first_difference(const void *a, const void *b, size_t size) {
         i++;
     }
     return i;
+}
+
+void gooi_scalar_fill(void *dest, uint64_t first, uint64_t second, size_t size) {
+    uint8_t pattern[16];
+    uint8_t *bytes = dest;
+    memcpy(pattern, &first, sizeof first);
+    memcpy(pattern + 8, &second, sizeof second);
+    for (size_t i = 0; i < size; i++) {
+        bytes[i] = pattern[i % 16];
+    }
 }

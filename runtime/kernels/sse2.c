@@ -15,6 +15,7 @@
 #include "runtime/kernels/kernels.h"
 
 #include <emmintrin.h>
+#include <string.h>
 
 typedef struct Sse2Masks {
     __m128i start_mask, start_value, end_bit;
@@ -213,49 +214,141 @@ static inline bool sse2_all_zero(__m128i v) {
     return _mm_movemask_epi8(_mm_cmpeq_epi8(v, _mm_setzero_si128())) == 0xffff;
 }
 
+/* Less than a vector. */
+static bool sse2_is_zero_short(const uint8_t *p, size_t size) {
+    uint8_t all = 0;
+    for (size_t i = 0; i < size; i++) {
+        all |= p[i];
+    }
+    return all == 0;
+}
+
+/* How far it is to the next multiple of 16 behind `p`: 1 to 16. */
+static inline size_t sse2_to_aligned(const uint8_t *p) {
+    return 16 - ((uintptr_t)p & 15);
+}
+
+/* The first vector, four at a time from an aligned address on, single ones, and the last, which
+ * overlaps what was seen. */
 static bool sse2_is_zero(const void *bytes, size_t size) {
     const uint8_t *p = bytes;
     if (size < 16) {
-        uint8_t all = 0;
-        for (size_t i = 0; i < size; i++) {
-            all |= p[i];
-        }
-        return all == 0;
+        return sse2_is_zero_short(p, size);
     }
-    size_t i = 0;
+    __m128i all = _mm_or_si128(sse2_load(p), sse2_load(p + size - 16));
+    size_t i = sse2_to_aligned(p);
     for (; i + 64 <= size; i += 64) {
-        __m128i all = _mm_or_si128(_mm_or_si128(sse2_load(p + i), sse2_load(p + i + 16)),
-                                   _mm_or_si128(sse2_load(p + i + 32), sse2_load(p + i + 48)));
-        if (!sse2_all_zero(all)) {
+        __m128i four = _mm_or_si128(_mm_or_si128(sse2_load(p + i), sse2_load(p + i + 16)),
+                                    _mm_or_si128(sse2_load(p + i + 32), sse2_load(p + i + 48)));
+        if (!sse2_all_zero(four)) {
             return false;
         }
     }
-    __m128i all = sse2_load(p + size - 16);
     for (; i + 16 <= size; i += 16) {
         all = _mm_or_si128(all, sse2_load(p + i));
     }
     return sse2_all_zero(all);
 }
 
-/* Bit i: byte i is the same in both. */
-static inline unsigned sse2_same(const uint8_t *left, const uint8_t *right) {
-    return (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(sse2_load(left), sse2_load(right)));
+/* Bit i: byte i differs. */
+static inline unsigned sse2_different(const uint8_t *left, const uint8_t *right) {
+    return (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(sse2_load(left), sse2_load(right))) ^ 0xffff;
 }
 
-static size_t sse2_first_difference(const void *a, const void *b, size_t size) {
-    const uint8_t *left = a;
-    const uint8_t *right = b;
+static inline __m128i sse2_same(const uint8_t *left, const uint8_t *right) {
+    return _mm_cmpeq_epi8(sse2_load(left), sse2_load(right));
+}
+
+static size_t sse2_first_difference_short(const uint8_t *left, const uint8_t *right, size_t size) {
     size_t i = 0;
-    for (; i + 16 <= size; i += 16) {
-        unsigned same = sse2_same(left + i, right + i);
-        if (same != 0xffff) {
-            return i + (size_t)__builtin_ctz(~same);
-        }
-    }
     while (i < size && left[i] == right[i]) {
         i++;
     }
     return i;
+}
+
+/* In the order of is_zero; where four vectors differ, single ones find the place. */
+static size_t sse2_first_difference(const void *a, const void *b, size_t size) {
+    const uint8_t *left = a, *right = b;
+    if (size < 16) {
+        return sse2_first_difference_short(left, right, size);
+    }
+    unsigned different = sse2_different(left, right);
+    if (different != 0) {
+        return (size_t)__builtin_ctz(different);
+    }
+    size_t i = sse2_to_aligned(left);
+    for (; i + 64 <= size; i += 64) {
+        __m128i same = _mm_and_si128(
+            _mm_and_si128(sse2_same(left + i, right + i), sse2_same(left + i + 16, right + i + 16)),
+            _mm_and_si128(sse2_same(left + i + 32, right + i + 32),
+                          sse2_same(left + i + 48, right + i + 48)));
+        if (_mm_movemask_epi8(same) != 0xffff) {
+            break;
+        }
+    }
+    for (; i + 16 <= size; i += 16) {
+        different = sse2_different(left + i, right + i);
+        if (different != 0) {
+            return i + (size_t)__builtin_ctz(different);
+        }
+    }
+    i = size - 16;
+    different = sse2_different(left + i, right + i);
+    return different != 0 ? i + (size_t)__builtin_ctz(different) : size;
+}
+
+static inline void sse2_store(uint8_t *bytes, __m128i v) {
+    _mm_storeu_si128((__m128i *)(void *)bytes, v);
+}
+
+/* Up to 15 bytes of the pattern. */
+static void sse2_fill_short(uint8_t *p, uint64_t first, uint64_t second, size_t size) {
+    if ((size & 8) != 0) {
+        memcpy(p, &first, 8);
+        p += 8;
+        first = second;
+    }
+    if ((size & 4) != 0) {
+        memcpy(p, &first, 4);
+        p += 4;
+        first >>= 32;
+    }
+    if ((size & 2) != 0) {
+        memcpy(p, &first, 2);
+        p += 2;
+        first >>= 16;
+    }
+    if ((size & 1) != 0) {
+        memcpy(p, &first, 1);
+    }
+}
+
+/* Long enough to align: the first vector, and from an aligned address on the pattern as it stands
+ * there, read out of two of it in a row. The last bytes are pieces of the pattern again. */
+static void sse2_fill(void *dest, uint64_t first, uint64_t second, size_t size) {
+    uint8_t *p = dest;
+    __m128i v = _mm_set_epi64x((long long)second, (long long)first);
+    size_t i = 0;
+    if (size >= 256) {
+        uint8_t twice[32];
+        sse2_store(twice, v);
+        sse2_store(twice + 16, v);
+        sse2_store(p, v);
+        i = sse2_to_aligned(p);
+        v = sse2_load(twice + (i & 15));
+        for (; i + 64 <= size; i += 64) {
+            sse2_store(p + i, v);
+            sse2_store(p + i + 16, v);
+            sse2_store(p + i + 32, v);
+            sse2_store(p + i + 48, v);
+        }
+    }
+    for (; i + 16 <= size; i += 16) {
+        sse2_store(p + i, v);
+    }
+    sse2_fill_short(p + i, (uint64_t)_mm_cvtsi128_si64(v),
+                    (uint64_t)_mm_cvtsi128_si64(_mm_unpackhi_epi64(v, v)), size - i);
 }
 
 void gooi_kernels_sse2(GooiKernels *table) {
@@ -266,4 +359,5 @@ void gooi_kernels_sse2(GooiKernels *table) {
     table->find_last = sse2_find_last;
     table->is_zero = sse2_is_zero;
     table->first_difference = sse2_first_difference;
+    table->fill = sse2_fill;
 }

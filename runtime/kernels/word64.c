@@ -221,6 +221,26 @@ static size_t word64_first_difference(const void *a, const void *b, size_t size)
     return i;
 }
 
+/* Both words in turn, and what is left from a copy of them. */
+static void word64_fill(void *dest, uint64_t first, uint64_t second, size_t size) {
+    uint8_t *bytes = dest;
+    size_t i = 0;
+    for (; size - i >= 16; i += 16) {
+        memcpy(bytes + i, &first, sizeof first);
+        memcpy(bytes + i + 8, &second, sizeof second);
+    }
+    if (size - i >= 8) {
+        memcpy(bytes + i, &first, sizeof first);
+        first = second;
+        i += 8;
+    }
+    uint8_t rest[sizeof first];
+    memcpy(rest, &first, sizeof rest);
+    for (size_t k = 0; i + k < size; k++) {
+        bytes[i + k] = rest[k];
+    }
+}
+
 void gooi_kernels_word64(GooiKernels *table) {
     table->sweep = word64_sweep;
     table->occupancy = word64_occupancy;
@@ -230,4 +250,5 @@ void gooi_kernels_word64(GooiKernels *table) {
     table->filter_references = word64_filter_references;
     table->is_zero = word64_is_zero;
     table->first_difference = word64_first_difference;
+    table->fill = word64_fill;
 }

@@ -90,6 +90,40 @@ void gooi_platform_with_spilled_registers(void (*fn)(const void *stack_pointer, 
  * thread: a second call replaces the first. Not called when the process exits. False: no memory. */
 bool gooi_platform_on_thread_exit(void (*fn)(void *arg), void *arg);
 
+/* A lock and a condition to wait for under it. Both are plain memory that init makes ready; none is
+ * moved afterwards. A mutex is locked once by a thread. */
+typedef struct GooiPlatformMutex {
+    uint64_t opaque[8];
+} GooiPlatformMutex;
+typedef struct GooiPlatformCondition {
+    uint64_t opaque[8];
+} GooiPlatformCondition;
+void gooi_platform_mutex_init(GooiPlatformMutex *m);
+void gooi_platform_mutex_deinit(GooiPlatformMutex *m);
+void gooi_platform_mutex_lock(GooiPlatformMutex *m);
+bool gooi_platform_mutex_try_lock(GooiPlatformMutex *m); /* false: it is taken */
+void gooi_platform_mutex_unlock(GooiPlatformMutex *m);
+void gooi_platform_condition_init(GooiPlatformCondition *c);
+void gooi_platform_condition_deinit(GooiPlatformCondition *c);
+
+/* Waits until somebody broadcasts, or now and then without a reason; unlocks `m` meanwhile. */
+void gooi_platform_condition_wait(GooiPlatformCondition *c, GooiPlatformMutex *m);
+
+/* The same, for `ns` nanoseconds at most. False: the time is over. */
+bool gooi_platform_condition_wait_for(GooiPlatformCondition *c, GooiPlatformMutex *m, uint64_t ns);
+void gooi_platform_condition_broadcast(GooiPlatformCondition *c);
+
+/* Starts a thread that takes no signals. False: the system has none to give. */
+typedef struct GooiPlatformThread {
+    uint64_t opaque[2];
+} GooiPlatformThread;
+bool gooi_platform_thread_start(GooiPlatformThread *out, void (*fn)(void *arg), void *arg);
+void gooi_platform_thread_join(GooiPlatformThread *thread);
+
+/* Has functions called on the thread that forks: before, and after in the parent and in the child.
+ * False: no memory. Nothing to do where there is no fork. */
+bool gooi_platform_at_fork(void (*before)(void), void (*in_parent)(void), void (*in_child)(void));
+
 /* --- entropy and exit --- */
 /* A number that an attacker can't predict, for hash seeds and check words. */
 uint64_t gooi_platform_random(void);

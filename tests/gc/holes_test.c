@@ -54,7 +54,7 @@ GOO_TEST(gc_holes, few_long_objects_cost_short_ones_nothing) {
 /* Requests that find no hole in a full heap fail alone: the ones that fit are not even collected
  * for. */
 GOO_TEST(gc_holes, a_failed_long_request_leaves_short_holes) {
-    GooGcHeap *heap = heap_of("hard=16M,initial=1G");
+    GooGcHeap *heap = heap_of("hard=16M,spare=0,initial=1G");
     GooGcMutator *m = goo_gc_attach(heap);
     Cell *list = NULL;
     goo_gc_root_add_pointer(heap, &list);

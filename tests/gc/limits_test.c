@@ -147,7 +147,7 @@ GOO_TEST(gc_limits, hard_limit_mixed) {
 
 /* Memory given back in the middle of the heap must not hide the holes that lie behind it. */
 GOO_TEST(gc_limits, holes_behind_released_blocks) {
-    GooGcHeap *heap = heap_of("hard=16M,initial=64M");
+    GooGcHeap *heap = heap_of("hard=16M,spare=0,initial=64M");
     GooGcMutator *m = goo_gc_attach(heap);
     void **first = NULL, **second = NULL;
     void *filler = NULL;
@@ -419,7 +419,7 @@ GOO_TEST(gc_limits, sizing_and_growth) {
 }
 
 GOO_TEST(gc_limits, disable_and_enable) {
-    GooGcHeap *heap = heap_of("hard=16M,initial=1M");
+    GooGcHeap *heap = heap_of("hard=16M,spare=0,initial=1M");
     GooGcMutator *m = goo_gc_attach(heap);
     goo_gc_disable(heap);
     goo_gc_disable(heap);

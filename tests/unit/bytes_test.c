@@ -52,22 +52,45 @@ GOO_TEST(bytes, is_zero_finds_any_bit) {
     }
 }
 
+/* Patterns that divide 16 and others, at every offset that changes how they are filled. */
 GOO_TEST(bytes, fill_repeats_the_pattern_and_cuts_it) {
-    const uint8_t pattern[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13};
+    uint8_t pattern[24];
+    fill_with_pattern(pattern, sizeof pattern, 5);
     for (size_t pattern_size = 1; pattern_size <= sizeof pattern; pattern_size++) {
         for (size_t size = 0; size <= SIZE_MAX_TESTED; size++) {
+            size_t offset = 1 + size % (OFFSETS - 2);
             memset(left, 0xff, sizeof left);
-            goo_memory_fill(left + 1, pattern, pattern_size, size);
-            CHECK_EQ(left[0], 0xff);
+            goo_memory_fill(left + offset, pattern, pattern_size, size);
+            CHECK_EQ(left[offset - 1], 0xff);
             for (size_t i = 0; i < size; i++) {
-                CHECK_EQ(left[1 + i], pattern[i % pattern_size]);
+                CHECK_EQ(left[offset + i], pattern[i % pattern_size]);
             }
-            CHECK_EQ(left[1 + size], 0xff);
+            CHECK_EQ(left[offset + size], 0xff);
         }
     }
     memset(left, 0xff, sizeof left);
     goo_memory_fill(left, pattern, 0, 50);
     CHECK_EQ(left[0], 0xff);
+}
+
+/* More than the chunk that a pattern of any other size is copied by, and than a cache line. */
+GOO_TEST(bytes, long_fills_stay_in_phase) {
+    static uint8_t bytes[40003];
+    uint8_t pattern[24];
+    fill_with_pattern(pattern, sizeof pattern, 9);
+    static const size_t pattern_sizes[] = {1, 2, 3, 4, 8, 12, 16, 24};
+    for (size_t k = 0; k < sizeof pattern_sizes / sizeof pattern_sizes[0]; k++) {
+        for (size_t offset = 0; offset < 5; offset++) {
+            size_t size = sizeof bytes - offset - 1, wrong = 0;
+            memset(bytes, 0xff, sizeof bytes);
+            goo_memory_fill(bytes + offset, pattern, pattern_sizes[k], size);
+            for (size_t i = 0; i < size; i++) {
+                wrong += bytes[offset + i] != pattern[i % pattern_sizes[k]];
+            }
+            CHECK_EQ(wrong, 0);
+            CHECK_EQ(bytes[sizeof bytes - 1], 0xff);
+        }
+    }
 }
 
 GOO_TEST(bytes, first_difference_is_the_first) {

@@ -62,6 +62,49 @@ GOO_TEST(kernels, differences_are_found_as_by_scalar) {
     guarded_destroy(&h);
 }
 
+static void compare_fill(Guarded *g, size_t size, bool high, uint64_t *seed) {
+    uint8_t expected[BYTES_MAX + 64];
+    uint64_t first = test_random(seed) << 32 ^ test_random(seed);
+    uint64_t second = test_random(seed) << 32 ^ test_random(seed);
+    gooi_scalar_fill(expected, first, second, size);
+    for (int level = GOO_SIMD_WORD64; level <= GOO_SIMD_WASM128; level++) {
+        const GooiKernels *k = test_level(level);
+        if (k != NULL) {
+            uint8_t *bytes = guarded_place(g, size, high);
+            k->fill(bytes, first, second, size);
+            CHECK_MSG(memcmp(bytes, expected, size) == 0 && guarded_intact(g, bytes, size),
+                      "%s, %zu bytes", test_level_name(level), size);
+        }
+    }
+}
+
+/* Every size at both guard pages: before the upper one the start takes every alignment. */
+GOO_TEST(kernels, fills_are_as_by_scalar) {
+    Guarded g = guarded_create(BYTES_MAX);
+    uint64_t seed = 31;
+    for (size_t size = 0; size <= BYTES_MAX; size++) {
+        compare_fill(&g, size, false, &seed);
+        compare_fill(&g, size, true, &seed);
+    }
+    guarded_destroy(&g);
+}
+
+GOO_TEST(kernels, scalar_fill_follows_its_definition) {
+    uint8_t pattern[16], bytes[40];
+    uint64_t first, second;
+    for (size_t i = 0; i < 16; i++) {
+        pattern[i] = (uint8_t)(i * 7 + 1);
+    }
+    memcpy(&first, pattern, 8);
+    memcpy(&second, pattern + 8, 8);
+    memset(bytes, 0xff, sizeof bytes);
+    gooi_scalar_fill(bytes, first, second, 37);
+    for (size_t i = 0; i < 37; i++) {
+        CHECK_EQ(bytes[i], (i % 16) * 7 + 1);
+    }
+    CHECK_EQ(bytes[37], 0xff);
+}
+
 /* Every size, ending at a guard page (so that the start takes every alignment) and starting at one:
  * all zero, one byte set at each place, random. The pages around the bytes are not zero. */
 GOO_TEST(kernels, bytes_are_searched_as_by_scalar) {

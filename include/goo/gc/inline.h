@@ -43,12 +43,15 @@ enum {
 typedef struct GooGcMutatorFast {
     uintptr_t cursor, limit, table_bias;
     uintptr_t has_embedder; /* 0: the heap has no trace_embedder */
+    uintptr_t poll;         /* another thread wants this one to stop; written atomically */
 } GooGcMutatorFast;
 
 #if defined(__GNUC__) || defined(__clang__)
 #define GOO_GC_UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define GOO_GC_LOAD_RELAXED(address) __atomic_load_n((address), __ATOMIC_RELAXED)
 #else
 #define GOO_GC_UNLIKELY(x) (x)
+#define GOO_GC_LOAD_RELAXED(address) (*(volatile uintptr_t *)(address))
 #endif
 
 /* A new object of `size` > 0 bytes from the mutator's span with the given metadata bits, or NULL
@@ -114,10 +117,11 @@ static inline void goo_gc_write_pointer_inline(GooGcMutator *m, void *object, vo
     memcpy(pointer, &value, sizeof value);
 }
 
-/* A span of length 0 is how a collection that is due asks for attention. */
+/* A span of length 0 is how a collection that is due asks for attention, and `poll` how another
+ * thread does. */
 static inline void goo_gc_safepoint_inline(GooGcMutator *m) {
     GooGcMutatorFast *fast = (GooGcMutatorFast *)(void *)m;
-    if (GOO_GC_UNLIKELY(fast->limit == fast->cursor)) {
+    if (GOO_GC_UNLIKELY(fast->limit == fast->cursor || GOO_GC_LOAD_RELAXED(&fast->poll) != 0)) {
         (goo_gc_safepoint)(m);
     }
 }

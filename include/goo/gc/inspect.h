@@ -45,7 +45,7 @@ typedef enum GooGcEventKind {
     GOO_GC_EVENT_CYCLE_END,
     GOO_GC_EVENT_RESIZED,       /* bytes: heap and external bytes at which the next one is due */
     GOO_GC_EVENT_OUT_OF_MEMORY, /* bytes: of the request that is about to fail */
-    GOO_GC_EVENT_LATE_THREAD    /* not in this version: there is one mutator */
+    GOO_GC_EVENT_LATE_THREAD    /* `mutator` has kept a collection waiting for 100 ms */
 } GooGcEventKind;
 
 typedef struct GooGcEvent {

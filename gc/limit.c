@@ -1,0 +1,139 @@
+/* The hard limit: what is kept back of it, and which refused requests are worth a collection.
+ *
+ *   0 ──────────────────────────────── held ───────── hard limit
+ *      what requests may use              the spare: from the first refusal on, until a
+ *                                         collection finds that the heap fits below `held` again
+ *
+ * The spare makes error paths work. A request that fails for good still fails, but opens the spare,
+ * so that whoever handles the failure can make a message, a stack trace, an exception. There is one
+ * spare for an episode: it closes when memory has been freed, not before.
+ *
+ * A heap at its limit in which nearly everything lives would spend its time collecting for nothing.
+ * A collection that frees less than a sixteenth of what was in use is futile; after the n-th futile
+ * one in a row the next 2^(n-1) - 1 requests that fail do so at once. So k failures in a row cost
+ * log2(k) collections, and a program that frees after k failures waits for at most as many more.
+ * A collection of any cause that frees more, a changed limit, external bytes that were given back,
+ * or a sixteenth of the heap allocated since, end the waiting. Only counts decide, no clock.
+ *
+ * LIMIT-1  heap->held_limit is the hard limit, less the spare while that is closed.
+ *
+ * Threads: any; what counts futile collections is under the heap's lock.
+ */
+#include "gc/heap.h"
+#include "runtime/bits.h"
+
+#define GOOI_FUTILE_SHARE 16 /* a collection must free one part in so many */
+#define GOOI_FUTILE_MAX 16   /* 2^15 requests wait at most */
+
+/* --- the spare --- */
+
+static size_t limit_spare(const GooGcOptions *o) {
+    size_t most = o->hard_limit_bytes / 8;
+    return o->spare_bytes < most ? o->spare_bytes : most;
+}
+
+static void limit_hold(GooGcHeap *heap, bool closed) {
+    const GooGcOptions *o = &heap->options;
+    atomic_store_explicit(&heap->held_limit, o->hard_limit_bytes - (closed ? limit_spare(o) : 0),
+                          memory_order_relaxed);
+}
+
+/* Applies the limits of the options. */
+void gooi_limit_apply(GooGcHeap *heap) {
+    limit_hold(heap, true);
+    heap->futile_count = heap->futile_wait = 0;
+}
+
+/* A request was refused for good. */
+void gooi_limit_hit(GooGcHeap *heap) {
+    atomic_fetch_add_explicit(&heap->limit_hits, 1, memory_order_relaxed);
+    limit_hold(heap, false);
+}
+
+/* --- collections for a request --- */
+
+static size_t limit_external(const GooGcHeap *heap) {
+    return atomic_load_explicit(&heap->external_bytes, memory_order_relaxed);
+}
+
+/* Bytes of objects and external ones: live, or garbage not yet found. */
+size_t gooi_limit_use(const GooGcHeap *heap) {
+    return heap->live_bytes + heap->since_bytes + limit_external(heap);
+}
+
+/* A collection of any cause has ended; `before`: what was in use. */
+void gooi_limit_collected(GooGcHeap *heap, size_t before) {
+    size_t after = gooi_limit_use(heap), hard = heap->options.hard_limit_bytes;
+    if (before > after && before - after >= before / GOOI_FUTILE_SHARE) {
+        heap->futile_count = heap->futile_wait = 0;
+    }
+    if (hard != 0 && after + heap->metadata_bytes <= hard - limit_spare(&heap->options)) {
+        limit_hold(heap, true);
+    }
+    heap->futile_use = after;
+}
+
+static bool limit_must_wait(GooGcHeap *heap) {
+    size_t external = limit_external(heap), step = heap->futile_use / GOOI_FUTILE_SHARE;
+    bool moved = heap->since_bytes > step || external + step < heap->external_at_cycle;
+    if (heap->futile_wait == 0 || moved) {
+        return false;
+    }
+    heap->futile_wait--;
+    return true;
+}
+
+/* Whether no collection could make room for this many. */
+static bool limit_is_hopeless(const GooGcHeap *heap, size_t bytes) {
+    size_t hard = heap->options.hard_limit_bytes;
+    return bytes > PTRDIFF_MAX || (hard != 0 && bytes > hard);
+}
+
+/* Whether a collection may be worth it; the next one that fails has to wait longer, unless
+ * gooi_limit_collected finds that this one was not futile. Under the lock. */
+static bool limit_try_collection(GooGcHeap *heap, size_t bytes) {
+    if (heap->disable_depth != 0 || limit_is_hopeless(heap, bytes) || limit_must_wait(heap)) {
+        return false;
+    }
+    if (heap->futile_count < GOOI_FUTILE_MAX) {
+        heap->futile_count++;
+    }
+    heap->futile_wait = ((uint32_t)1 << (heap->futile_count - 1)) - 1;
+    return true;
+}
+
+bool gooi_collect_emergency(GooGcHeap *heap, size_t bytes) {
+    gooi_heap_lock(heap);
+    bool worth_it = limit_try_collection(heap, bytes);
+    gooi_heap_unlock(heap);
+    if (!worth_it || gooi_collect(heap, GOO_GC_FULL) != GOO_OK) {
+        return false;
+    }
+    gooi_heap_lock(heap);
+    heap->tight = true;
+    goo_gc_release(heap);
+    gooi_heap_unlock(heap);
+    return true;
+}
+
+GooStatus goo_gc_set_limits(GooGcHeap *heap, size_t soft_bytes, size_t hard_bytes) {
+    if (heap == NULL) {
+        return GOO_ERR_INVALID_ARGUMENT;
+    }
+    if (hard_bytes != 0 && gooi_accounted(heap) > hard_bytes) {
+        gooi_heap_lock(heap);
+        heap->futile_wait = 0;
+        gooi_heap_unlock(heap);
+        gooi_collect_emergency(heap, 0);
+        if (gooi_accounted(heap) > hard_bytes) {
+            return GOO_ERR_LIMIT;
+        }
+    }
+    gooi_heap_lock(heap);
+    heap->options.soft_limit_bytes = soft_bytes;
+    heap->options.hard_limit_bytes = hard_bytes;
+    gooi_limit_apply(heap);
+    gooi_pace_set_target(heap);
+    gooi_heap_unlock(heap);
+    return GOO_OK;
+}

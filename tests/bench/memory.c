@@ -1,0 +1,499 @@
+/* bench_memory: operations on plain bytes beside libc's, from no bytes to 64 MiB.
+ *
+ * For each operation, size and alignment the library's call and its rivals take turns: libc's own
+ * function where it has one, and else loops as programs write them, compiled with the library's
+ * options, of which the fastest in that cell counts. A sample is the least of three batches, each
+ * of calls for 20 us or one call; the ratio is taken within each round, and its median over the
+ * rounds is shown.
+ *
+ *     level    which memory the working set fits in: L1, L2, L3 or none, by its size and the
+ *              processor's caches. The first three are hot, "memory" is cold: each call evicts what
+ *              the next one needs
+ *     aligned  both ranges start at a multiple of 64 bytes; unaligned: 1 and 3 bytes behind one
+ *
+ * A cell is `ok` if the call costs at most 3 % or 0.6 ns more than its rival: a call of a
+ * forwarding function is a few tests and a jump more than that of libc's itself. Where the same
+ * function of libc does the work on both sides, as for copy, the ratio of large sizes shows how far
+ * the machine's noise goes.
+ *
+ * Threads: one.
+ */
+#define _GNU_SOURCE
+#include "tests/bench/bench.h"
+
+#include <sys/mman.h>
+#include <wchar.h>
+
+#include "goo/runtime/memory.h"
+
+enum { ROUNDS = 21, ROUNDS_QUICK = 5, BATCHES = 3, RIVALS_MAX = 3 };
+enum { LARGEST = 64 * 1024 * 1024, AREA = LARGEST + 2 * 1024 * 1024 };
+
+#define ALLOWED_RATIO 1.03
+#define ALLOWED_NS 0.6
+#define BATCH_NS 20000.0
+
+typedef struct Cell {
+    uint8_t *a, *b;
+    size_t size;
+} Cell;
+
+/* Calls an operation `count` times. */
+typedef void CallFn(const Cell *cell, size_t count);
+
+typedef struct Rival {
+    const char *name;
+    CallFn *call;
+    bool aligned_only;
+} Rival;
+
+typedef struct Operation {
+    const char *name;
+    const char *what;
+    CallFn *call;
+    Rival rivals[RIVALS_MAX]; /* as many as have a name */
+    size_t ranges;            /* 1: a only; 2: a and b */
+    size_t unit;              /* sizes are multiples of it */
+    bool (*right)(const Cell *cell);
+} Operation;
+
+static volatile size_t sink;
+
+/* A loop of calls that the compiler can't move or drop; `result` is a value. */
+#define CALLS(name, result)                                                                        \
+    static void name(const Cell *cell, size_t count) {                                             \
+        uint8_t *a = cell->a, *b = cell->b;                                                        \
+        size_t size = cell->size, sum = 0;                                                         \
+        for (size_t i = 0; i < count; i++) {                                                       \
+            __asm__ volatile("" : "+r"(a), "+r"(b), "+r"(size) : : "memory");                      \
+            sum += (size_t)(result);                                                               \
+        }                                                                                          \
+        sink = sum + (size_t)(a - b);                                                              \
+    }
+
+/* --- rivals by hand --- */
+
+#define BY_HAND __attribute__((noinline)) static
+
+BY_HAND bool zero_by_loop(const uint8_t *bytes, size_t size) {
+    uint8_t all = 0;
+    for (size_t i = 0; i < size; i++) {
+        all |= bytes[i];
+    }
+    return all == 0;
+}
+
+/* Words, leaving at the first that is not 0. */
+BY_HAND bool zero_by_words(const uint8_t *bytes, size_t size) {
+    size_t i = 0;
+    for (; i + 8 <= size; i += 8) {
+        uint64_t word;
+        memcpy(&word, bytes + i, 8);
+        if (word != 0) {
+            return false;
+        }
+    }
+    for (; i < size; i++) {
+        if (bytes[i] != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The range against itself one byte on. */
+BY_HAND bool zero_by_memcmp(const uint8_t *bytes, size_t size) {
+    return size == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0);
+}
+
+static const uint32_t pattern4 = 0x1badf00d;
+static const uint8_t pattern24[24] = {1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12,
+                                      13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24};
+
+BY_HAND void fill4_by_loop(uint8_t *bytes, size_t size) {
+    for (size_t i = 0; i + 4 <= size; i += 4) {
+        memcpy(bytes + i, &pattern4, 4);
+    }
+}
+
+BY_HAND void fill24_by_loop(uint8_t *bytes, size_t size) {
+    for (size_t i = 0; i + 24 <= size; i += 24) {
+        memcpy(bytes + i, pattern24, 24);
+    }
+}
+
+BY_HAND size_t difference_by_loop(const uint8_t *a, const uint8_t *b, size_t size) {
+    size_t i = 0;
+    while (i < size && a[i] == b[i]) {
+        i++;
+    }
+    return i;
+}
+
+/* Asks first whether there is one. */
+BY_HAND size_t difference_by_memcmp(const uint8_t *a, const uint8_t *b, size_t size) {
+    return memcmp(a, b, size) == 0 ? size : difference_by_loop(a, b, size);
+}
+
+static const uint8_t pattern8[8] = {3, 1, 4, 1, 5, 9, 2, 6};
+
+BY_HAND void fill8_by_loop(uint8_t *bytes, size_t size) {
+    for (size_t i = 0; i + 8 <= size; i += 8) {
+        memcpy(bytes + i, pattern8, 8);
+    }
+}
+
+/* --- operations --- */
+
+CALLS(copy_goo, (goo_memory_copy(b, a, size), 0))
+CALLS(copy_libc, (memcpy(b, a, size), 0))
+CALLS(set_goo, (goo_memory_set(a, 0xab, size), 0))
+CALLS(set_libc, (memset(a, 0xab, size), 0))
+CALLS(compare_goo, goo_memory_compare(a, b, size))
+CALLS(compare_libc, memcmp(a, b, size))
+CALLS(zero_goo, goo_memory_is_zero(a, size))
+CALLS(zero_loop, zero_by_loop(a, size))
+CALLS(zero_words, zero_by_words(a, size))
+CALLS(zero_memcmp, zero_by_memcmp(a, size))
+CALLS(fill4_goo, (goo_memory_fill(a, &pattern4, 4, size), 0))
+CALLS(fill4_loop, (fill4_by_loop(a, size), 0))
+CALLS(fill4_wmemset, (wmemset((wchar_t *)(void *)a, (wchar_t)pattern4, size / 4), 0))
+CALLS(fill8_goo, (goo_memory_fill(a, pattern8, 8, size), 0))
+CALLS(fill8_loop, (fill8_by_loop(a, size), 0))
+CALLS(fill24_goo, (goo_memory_fill(a, pattern24, 24, size), 0))
+CALLS(fill24_loop, (fill24_by_loop(a, size), 0))
+CALLS(difference_goo, goo_memory_first_difference(a, b, size))
+CALLS(difference_memcmp, difference_by_memcmp(a, b, size))
+CALLS(difference_loop, difference_by_loop(a, b, size))
+
+/* Each call is asked for its answer once, beside a loop that is obviously right. */
+static bool right_copy(const Cell *cell) {
+    copy_goo(cell, 1);
+    return difference_by_loop(cell->a, cell->b, cell->size) == cell->size;
+}
+
+static bool right_set(const Cell *cell) {
+    set_goo(cell, 1);
+    size_t wrong = 0;
+    for (size_t i = 0; i < cell->size; i++) {
+        wrong += cell->a[i] != 0xab;
+    }
+    return wrong == 0;
+}
+
+static bool right_compare(const Cell *cell) {
+    return goo_memory_compare(cell->a, cell->b, cell->size) == 0;
+}
+
+static bool right_zero(const Cell *cell) {
+    return goo_memory_is_zero(cell->a, cell->size);
+}
+
+static bool right_difference(const Cell *cell) {
+    return goo_memory_first_difference(cell->a, cell->b, cell->size) == cell->size;
+}
+
+static bool right_fill(const Cell *cell, CallFn *fill, const uint8_t *pattern, size_t unit) {
+    fill(cell, 1);
+    size_t wrong = 0;
+    for (size_t i = 0; i < cell->size; i++) {
+        wrong += cell->a[i] != pattern[i % unit];
+    }
+    return wrong == 0;
+}
+
+static bool right_fill4(const Cell *cell) {
+    return right_fill(cell, fill4_goo, (const uint8_t *)&pattern4, 4);
+}
+
+static bool right_fill8(const Cell *cell) {
+    return right_fill(cell, fill8_goo, pattern8, 8);
+}
+
+static bool right_fill24(const Cell *cell) {
+    return right_fill(cell, fill24_goo, pattern24, 24);
+}
+
+static const Operation operations[] = {
+    {"copy",
+     "goo_memory_copy and memcpy",
+     copy_goo,
+     {{"memcpy", copy_libc, false}},
+     2,
+     1,
+     right_copy},
+    {"set", "goo_memory_set and memset", set_goo, {{"memset", set_libc, false}}, 1, 1, right_set},
+    {"compare",
+     "goo_memory_compare and memcmp, of equal ranges",
+     compare_goo,
+     {{"memcmp", compare_libc, false}},
+     2,
+     1,
+     right_compare},
+    {"is-zero",
+     "goo_memory_is_zero and loops",
+     zero_goo,
+     {{"loop", zero_loop, false}, {"words", zero_words, false}, {"memcmp", zero_memcmp, false}},
+     1,
+     1,
+     right_zero},
+    {"fill4",
+     "goo_memory_fill with 4 bytes, a loop and wmemset",
+     fill4_goo,
+     {{"loop", fill4_loop, false}, {"wmemset", fill4_wmemset, true}},
+     1,
+     4,
+     right_fill4},
+    {"fill8",
+     "goo_memory_fill with 8 bytes and a loop",
+     fill8_goo,
+     {{"loop", fill8_loop, false}},
+     1,
+     8,
+     right_fill8},
+    {"fill24",
+     "goo_memory_fill with 24 bytes and a loop",
+     fill24_goo,
+     {{"loop", fill24_loop, false}},
+     1,
+     24,
+     right_fill24},
+    {"difference",
+     "goo_memory_first_difference of equal ranges, memcmp first and a loop",
+     difference_goo,
+     {{"memcmp", difference_memcmp, false}, {"loop", difference_loop, false}},
+     2,
+     1,
+     right_difference},
+};
+
+enum { OPERATIONS = sizeof operations / sizeof operations[0] };
+
+static const size_t sizes[] = {0,       1,       7,        16,      31,       64,
+                               100,     256,     1 << 10,  4 << 10, 32 << 10, 256 << 10,
+                               1 << 20, 4 << 20, 16 << 20, LARGEST};
+
+enum { SIZES = sizeof sizes / sizeof sizes[0] };
+
+/* --- measuring --- */
+
+static double call_ns(CallFn *call, const Cell *cell, size_t count) {
+    double start = bench_now_ns();
+    call(cell, count);
+    return (bench_now_ns() - start) / (double)count;
+}
+
+static double sample_ns(CallFn *call, const Cell *cell, size_t count) {
+    double least = call_ns(call, cell, count);
+    for (size_t i = 1; i < BATCHES; i++) {
+        double ns = call_ns(call, cell, count);
+        least = ns < least ? ns : least;
+    }
+    return least;
+}
+
+typedef struct Result {
+    double goo, rival, ratio;
+    const char *rival_name;
+} Result;
+
+/* The first of `calls` is the library's; the others' fastest median is the rival. */
+static Result measure(CallFn *const *calls, const Rival *rivals, size_t count, const Cell *cell,
+                      size_t rounds) {
+    double samples[1 + RIVALS_MAX][ROUNDS], sorted[ROUNDS];
+    size_t batch = 1;
+    while (batch < 100000 && call_ns(calls[0], cell, batch) * (double)batch < BATCH_NS) {
+        batch *= 2;
+    }
+    for (size_t round = 0; round < rounds; round++) {
+        for (size_t i = 0; i < count; i++) {
+            size_t c = (i + round) % count;
+            samples[c][round] = sample_ns(calls[c], cell, batch);
+        }
+    }
+    Result result = {0, 0, 0, ""};
+    size_t best = 0;
+    for (size_t c = 0; c < count; c++) {
+        memcpy(sorted, samples[c], sizeof sorted);
+        double median = bench_spread(sorted, rounds).median;
+        if (c == 0) {
+            result.goo = median;
+        } else if (best == 0 || median < result.rival) {
+            best = c;
+            result.rival = median;
+        }
+    }
+    for (size_t round = 0; round < rounds; round++) {
+        sorted[round] = samples[0][round] / samples[best][round];
+    }
+    result.ratio = bench_spread(sorted, rounds).median;
+    result.rival_name = rivals[best - 1].name;
+    return result;
+}
+
+static void read_word(const char *path, const char *format, void *out) {
+    FILE *file = fopen(path, "r");
+    if (file != NULL) {
+        if (fscanf(file, format, out) != 1) {
+            fprintf(stderr, "bench_memory: %s is not understood\n", path);
+        }
+        fclose(file);
+    }
+}
+
+/* Bytes of the processor's cache of a level, 1 to 3, as this core sees it; 0: not known. */
+static size_t cache_size(int level) {
+    size_t found = 0;
+    for (int index = 0; index < 8; index++) {
+        char path[96], type[16] = "";
+        int of_level = 0;
+        size_t kib = 0;
+        const char *folder = "/sys/devices/system/cpu/cpu0/cache/index";
+        snprintf(path, sizeof path, "%s%d/level", folder, index);
+        read_word(path, "%d", &of_level);
+        snprintf(path, sizeof path, "%s%d/type", folder, index);
+        read_word(path, "%15s", type);
+        snprintf(path, sizeof path, "%s%d/size", folder, index);
+        read_word(path, "%zuK", &kib);
+        if (of_level == level && strcmp(type, "Instruction") != 0) {
+            found = kib * 1024;
+        }
+    }
+    return found;
+}
+
+/* Which memory a working set of `bytes` fits in. */
+static const char *level_of(size_t bytes) {
+    static const char *const levels[] = {"L1", "L2", "L3"};
+    static size_t sizes_known[3];
+    for (int i = 0; i < 3; i++) {
+        sizes_known[i] = sizes_known[i] == 0 ? cache_size(i + 1) : sizes_known[i];
+        if (bytes <= sizes_known[i]) {
+            return levels[i];
+        }
+    }
+    return "memory";
+}
+
+static void run_cell(const Operation *operation, Cell cell, size_t rounds, size_t *slower) {
+    CallFn *calls[1 + RIVALS_MAX] = {operation->call};
+    Rival rivals[RIVALS_MAX];
+    size_t count = 1;
+    for (size_t i = 0; i < RIVALS_MAX && operation->rivals[i].name != NULL; i++) {
+        if (!operation->rivals[i].aligned_only || (uintptr_t)cell.a % 64 == 0) {
+            rivals[count - 1] = operation->rivals[i];
+            calls[count++] = operation->rivals[i].call;
+        }
+    }
+    if (!operation->right(&cell)) {
+        fprintf(stderr, "bench_memory: %s of %zu bytes is wrong\n", operation->name, cell.size);
+        exit(1);
+    }
+    Result r = measure(calls, rivals, count, &cell, rounds);
+    bool good = r.goo - r.rival <= ALLOWED_NS || r.ratio <= ALLOWED_RATIO;
+    *slower += !good;
+    printf("  %9zu  %-6s  %12.2f  %12.2f  %7.1f  %-8s %5.2f  %s\n", cell.size,
+           level_of(cell.size * operation->ranges), r.goo, r.rival, (double)cell.size / r.goo,
+           r.rival_name, r.ratio, good ? "ok" : "SLOWER");
+    fflush(stdout);
+}
+
+static size_t run_operation(const Operation *operation, uint8_t *area_a, uint8_t *area_b,
+                            size_t rounds, size_t largest) {
+    size_t slower = 0;
+    for (int aligned = 1; aligned >= 0; aligned--) {
+        printf("\n%s, %s: %s\n  %9s  %-6s  %12s  %12s  %7s  %-8s %5s\n", operation->name,
+               aligned ? "aligned" : "unaligned", operation->what, "bytes", "level", "ns",
+               "rival's ns", "GB/s", "rival", "ratio");
+        for (size_t s = 0; s < SIZES && sizes[s] <= largest; s++) {
+            size_t size = sizes[s] / operation->unit * operation->unit;
+            if (size == 0 && sizes[s] != 0) {
+                continue;
+            }
+            /* Not a multiple of 4 KiB apart, where a load waits for a store it does not need. */
+            Cell cell = {area_a + (aligned ? 0 : 1), area_b + 2112 + (aligned ? 0 : 3), size};
+            run_cell(operation, cell, rounds, &slower);
+        }
+    }
+    return slower;
+}
+
+/* Room for the largest size in huge pages, all zero. */
+static uint8_t *area(void) {
+    uint8_t *bytes = aligned_alloc((size_t)2 << 20, AREA);
+    if (bytes == NULL) {
+        fprintf(stderr, "bench_memory: no memory\n");
+        exit(1);
+    }
+    madvise(bytes, AREA, MADV_HUGEPAGE);
+    memset(bytes, 0, AREA);
+    return bytes;
+}
+
+/* --- the command line --- */
+
+static void usage(FILE *to) {
+    fprintf(to, "usage: bench_memory [--quick] [--level NAME] [OPERATION]...\n"
+                "Operations on plain bytes beside libc's.\n"
+                "  --quick       few rounds, up to 256 KiB: a look, not a figure\n"
+                "  --level NAME  the library's kernels of this level: scalar, word64, sse2...\n"
+                "Operations, all if none is named:\n");
+    for (size_t i = 0; i < OPERATIONS; i++) {
+        fprintf(to, "  %-12s %s\n", operations[i].name, operations[i].what);
+    }
+}
+
+static bool use_level(const char *name) {
+    for (int level = GOO_SIMD_SCALAR; level <= GOO_SIMD_WASM128; level++) {
+        if (strcmp(goo_simd_name((GooSimdLevel)level), name) == 0) {
+            return goo_simd_set_level((GooSimdLevel)level) == GOO_OK;
+        }
+    }
+    return false;
+}
+
+static int misused(void) {
+    usage(stderr);
+    return 64;
+}
+
+int main(int argc, char **argv) {
+    bool chosen[OPERATIONS] = {false}, any = false, quick = false;
+    for (int i = 1; i < argc; i++) {
+        size_t found = OPERATIONS;
+        for (size_t k = 0; k < OPERATIONS; k++) {
+            found = strcmp(argv[i], operations[k].name) == 0 ? k : found;
+        }
+        if (strcmp(argv[i], "--help") == 0) {
+            usage(stdout);
+            return 0;
+        } else if (strcmp(argv[i], "--quick") == 0) {
+            quick = true;
+        } else if (strcmp(argv[i], "--level") == 0 && i + 1 < argc) {
+            if (!use_level(argv[++i])) {
+                fprintf(stderr, "bench_memory: there is no level '%s' here\n", argv[i]);
+                return 64;
+            }
+        } else if (found < OPERATIONS) {
+            chosen[found] = any = true;
+        } else {
+            return misused();
+        }
+    }
+    bench_print_machine();
+    uint8_t *a = area(), *b = area();
+    size_t slower = 0;
+    for (size_t i = 0; i < OPERATIONS; i++) {
+        if (!any || chosen[i]) {
+            memset(a, 0, AREA);
+            memset(b, 0, AREA);
+            slower += run_operation(&operations[i], a, b, quick ? ROUNDS_QUICK : ROUNDS,
+                                    quick ? (size_t)256 << 10 : LARGEST);
+        }
+    }
+    printf("\ncells that cost more than %d %% and %.1f ns above their rival: %zu\n",
+           (int)((ALLOWED_RATIO - 1) * 100 + 0.5), ALLOWED_NS, slower);
+    free(a);
+    free(b);
+    return 0;
+}
