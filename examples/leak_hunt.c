@@ -140,13 +140,14 @@ static void on_leak(const GooLeak *leak, void *user) {
 
 /* Does something that may be found to be wrong. False: it was, and did not end. */
 static bool survives(void (*action)(Book *), Book *book) {
-    bool good = setjmp(hunt.go_on) == 0;
-    hunt.catching = good;
-    if (good) {
-        action(book);
+    if (setjmp(hunt.go_on) != 0) {
+        hunt.catching = false;
+        return false;
     }
+    hunt.catching = true;
+    action(book);
     hunt.catching = false;
-    return good;
+    return true;
 }
 
 static void use_book(Book *book) {

@@ -320,6 +320,9 @@ static const char *read_text(Parser *p, FILE *file) {
     if (ferror(file)) {
         fail(p, NULL, strerror(errno));
     }
+    if (memchr(text, '\0', length) != NULL) {
+        fail(p, NULL, "the input is no text");
+    }
     text[length] = '\0';
     return text;
 }

@@ -179,19 +179,21 @@ static FILE *made_up_input(void) {
     return file;
 }
 
+static bool complain_of_file(const char *path) {
+    fprintf(stderr, "compress: %s: %s\n", path != NULL ? path : "temporary file", strerror(errno));
+    return false;
+}
+
 /* Opens the files, or says what can't be opened. */
 static bool open_files(const Options *o, FILE **input, FILE **packed) {
     *input = o->input == NULL             ? made_up_input()
              : strcmp(o->input, "-") == 0 ? stdin
                                           : fopen(o->input, "rb");
     if (*input == NULL) {
-        return complain(o, o->input != NULL ? o->input : "temporary file", strerror(errno));
+        return complain_of_file(o->input);
     }
     *packed = o->output != NULL ? fopen(o->output, "w+b") : tmpfile();
-    if (*packed == NULL) {
-        return complain(o, o->output != NULL ? o->output : "temporary file", strerror(errno));
-    }
-    return true;
+    return *packed != NULL || complain_of_file(o->output);
 }
 
 static const char usage[] =
@@ -273,7 +275,7 @@ int main(int argc, char **argv) {
         fclose(input);
     }
     if (packed != NULL && fclose(packed) != 0 && good) {
-        good = complain(&options, "writing", strerror(errno));
+        good = complain_of_file(options.output);
     }
     if (packed != NULL && !good && options.output != NULL) {
         remove(options.output); /* half a file is worse than none */

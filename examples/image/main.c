@@ -44,6 +44,7 @@ static bool parse_options(Options *options, char **arguments) {
             options->stages = value;
         } else if (strcmp(name, "--limit") == 0) {
             options->limit = strtoull(value, &end, 10);
+            end = *value >= '0' && *value <= '9' ? end : "no number";
         } else {
             fprintf(stderr, "image: there is no option '%s' (see --help)\n", name);
             return false;
