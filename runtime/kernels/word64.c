@@ -180,8 +180,15 @@ static size_t word64_filter_references(const uint64_t *words, size_t count,
     return found;
 }
 
+/* From here on libc's memcmp, which has the vectors that this file does without. */
+enum { WORD64_LIBC_MIN = 256, WORD64_LIBC_CHUNK = 1024 };
+
+/* Long ranges: the first word, and then the range against itself a word further on. */
 static bool word64_is_zero(const void *bytes, size_t size) {
     const uint8_t *p = bytes;
+    if (size >= WORD64_LIBC_MIN) {
+        return word64_load(p) == 0 && memcmp(p, p + 8, size - 8) == 0;
+    }
     size_t i = 0;
     for (; i + 32 <= size; i += 32) {
         if ((word64_load(p + i) | word64_load(p + i + 8) | word64_load(p + i + 16) |
@@ -202,17 +209,22 @@ static bool word64_is_zero(const void *bytes, size_t size) {
     return true;
 }
 
-/* Whole words while they are equal, then the bytes of the word that is not. */
+/* Whole chunks while they are equal, then whole words, then the bytes of the word that is not. */
 static size_t word64_first_difference(const void *a, const void *b, size_t size) {
     const uint8_t *left = a;
     const uint8_t *right = b;
     size_t i = 0;
-    for (; size - i >= sizeof(uint64_t); i += sizeof(uint64_t)) {
-        uint64_t x, y;
-        memcpy(&x, left + i, sizeof x);
-        memcpy(&y, right + i, sizeof y);
-        if (x != y) {
+    while (size - i >= WORD64_LIBC_MIN) {
+        size_t chunk = size - i < WORD64_LIBC_CHUNK ? size - i : WORD64_LIBC_CHUNK;
+        if (memcmp(left + i, right + i, chunk) != 0) {
             break;
+        }
+        i += chunk;
+    }
+    for (; size - i >= sizeof(uint64_t); i += sizeof(uint64_t)) {
+        uint64_t change = word64_load(left + i) ^ word64_load(right + i);
+        if (change != 0) {
+            return i + gooi_count_trailing_zeros(change) / 8;
         }
     }
     while (i < size && left[i] == right[i]) {
