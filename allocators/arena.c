@@ -4,20 +4,16 @@
  *           ──▶ persist  GOO_ALLOC_PERSIST; used up to destroy
  *           ──▶ source   parent, spare chunks, the limit; of both
  *
- * A mark is a position of the lane and a serial number. What makes a mark stale is a rewind to an
- * earlier position, or a reset, after it was made: `cuts` remembers rewinds, each with the serial
- * numbers that it ended and how far down it went. A later cut that went as far down makes an
- * earlier one superfluous, so the positions in `cuts` rise, and a mark is good when it lies at or
- * below the first cut that is younger than it.
+ * A mark is a node in the lane (LANE-6), and a serial number that the node has as well. A rewind to
+ * an earlier place, or a reset, takes the node away, so a mark is good exactly as long as its node
+ * is in the list with its number. Marks of one place share a node, so a loop that marks and rewinds
+ * does not grow. An empty arena has no node to give: the mark is NULL then, good until a reset.
  *
- *   ARENA-1  serial numbers begin at a random number, so that a mark of another arena is none here
- *   ARENA-2  cuts[i].serial and cuts[i].position rise with i
- *   ARENA-3  no mark that is good lies above the cursor
+ *   ARENA-1  serial numbers begin at a random number and are never used twice, so that a mark of
+ *            another arena, or of a node that was there before, is none here
+ *   ARENA-2  no mark that is good lies above the cursor
  *
  * Threads: one at a time.
- * Left out on purpose: cuts beyond ARENA_CUTS. The oldest is forgotten then, and a mark that only
- * it made stale may pass, if it lies within what is allocated; no rewind that passes breaks the
- * arena.
  */
 #include "goo/allocators/arena.h"
 
@@ -27,14 +23,6 @@
 #include "runtime/platform/platform.h"
 
 #include <errno.h>
-#include <string.h>
-
-enum { ARENA_CUTS = 16 };
-
-typedef struct ArenaCut {
-    uint64_t serial; /* marks up to this one, ... */
-    size_t position; /* ... above this position, are stale */
-} ArenaCut;
 
 typedef struct Arena {
     GooiExtendedAllocator head;
@@ -42,10 +30,7 @@ typedef struct Arena {
     GooiLane persist;
     GooiChunkSource source;
     bool keep_last_block;
-    uint64_t serial, serial_base; /* ARENA-1; the latest mark's, and the last of no mark */
-    size_t mark_top;              /* no good mark lies above this position */
-    size_t cut_count;
-    ArenaCut cuts[ARENA_CUTS];
+    uint64_t serial, serial_base; /* ARENA-1; the latest one, and the last of before the reset */
 } Arena;
 
 _Static_assert(offsetof(GooArenaFast, cursor) == offsetof(Arena, lane.cursor), "arena_inline.h");
@@ -137,64 +122,30 @@ void *goo_arena_take_slow(GooAllocator *a, size_t size, size_t alignment) {
 
 GooArenaMark goo_arena_mark(GooAllocator *a) {
     Arena *arena = arena_of(a, __func__);
-    GooiLane *lane = &arena->lane;
-    size_t position = gooi_lane_position(lane);
-    gooi_lane_set_floor(lane);
-    arena->mark_top = position > arena->mark_top ? position : arena->mark_top;
-    return (GooArenaMark){
-        .block = lane->newest,
-        .offset = lane->newest != NULL ? position - lane->newest->base : 0,
-        .serial = ++arena->serial,
-    };
-}
-
-/* The chunk that a mark names, if the arena uses it. */
-static const GooiChunk *arena_find_chunk(const Arena *arena, const void *block) {
-    const GooiChunk *chunk = arena->lane.newest;
-    while (chunk != NULL && chunk != block) {
-        chunk = chunk->older;
+    uint64_t serial = ++arena->serial;
+    const GooiMark *mark = gooi_lane_mark(&arena->lane, serial);
+    if (mark == NULL) {
+        return (GooArenaMark){.serial = serial};
     }
-    return chunk;
+    return (GooArenaMark){(void *)(uintptr_t)mark, mark->position, mark->serial};
 }
 
-/* How far down the arena went since a mark was made. */
-static size_t arena_lowest_since(const Arena *arena, uint64_t serial) {
-    for (size_t i = 0; i < arena->cut_count; i++) {
-        if (arena->cuts[i].serial >= serial) {
-            return arena->cuts[i].position;
-        }
-    }
-    return SIZE_MAX;
-}
-
-/* Whether a mark is good; stores its position. */
+/* Whether a mark is good; stores its position. The memory it points to may be gone. */
 static bool arena_check_mark(const Arena *arena, GooArenaMark mark, size_t *out_position) {
-    if (mark.serial - arena->serial_base - 1 >= arena->serial - arena->serial_base) {
-        return false; /* another arena's, or from before a reset */
+    *out_position = 0;
+    if (mark.block == NULL) {
+        return mark.offset == 0 &&
+               mark.serial - arena->serial_base - 1 < arena->serial - arena->serial_base;
     }
-    const GooiChunk *chunk = arena_find_chunk(arena, mark.block);
-    if (mark.block != NULL && (chunk == NULL || mark.offset > chunk->size)) {
+    const GooiMark *node = arena->lane.marks;
+    while (node != NULL && node != mark.block) {
+        node = node->older;
+    }
+    if (node == NULL || node->serial != mark.serial || node->position != mark.offset) {
         return false;
     }
-    *out_position = chunk != NULL ? chunk->base + mark.offset : 0;
-    return *out_position <= gooi_lane_position(&arena->lane) &&
-           *out_position <= arena_lowest_since(arena, mark.serial);
-}
-
-/* A rewind to `position`: what marks it makes stale, if any were made above (ARENA-2). */
-static void arena_cut(Arena *arena, size_t position) {
-    if (arena->mark_top <= position) {
-        return;
-    }
-    while (arena->cut_count != 0 && arena->cuts[arena->cut_count - 1].position >= position) {
-        arena->cut_count--;
-    }
-    if (arena->cut_count == ARENA_CUTS) {
-        memmove(arena->cuts, arena->cuts + 1, (ARENA_CUTS - 1) * sizeof arena->cuts[0]);
-        arena->cut_count--;
-    }
-    arena->cuts[arena->cut_count++] = (ArenaCut){arena->serial, position};
-    arena->mark_top = position;
+    *out_position = node->position;
+    return true;
 }
 
 void goo_arena_rewind(GooAllocator *a, GooArenaMark mark) {
@@ -203,7 +154,6 @@ void goo_arena_rewind(GooAllocator *a, GooArenaMark mark) {
     GOO_REQUIRE(arena_check_mark(arena, mark, &position),
                 "goo_arena_rewind: the mark at %p, offset %zu, is stale or another arena's",
                 mark.block, mark.offset);
-    arena_cut(arena, position);
     gooi_lane_settle(a, gooi_lane_rewind(&arena->lane, position, GOOI_KEEP_SPARE));
     gooi_callbacks_notify(GOO_EVENT_RESET, a, 0, 0);
 }
@@ -224,8 +174,6 @@ static void arena_clear(Arena *arena, GooArenaResetMode mode) {
         gooi_source_trim(&arena->source, mode == GOO_ARENA_RETAIN_ONE ? 1 : 0, false);
     }
     arena->serial_base = ++arena->serial;
-    arena->mark_top = 0;
-    arena->cut_count = 0;
 }
 
 void goo_arena_reset(GooAllocator *a, GooArenaResetMode mode) {

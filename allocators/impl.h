@@ -20,6 +20,9 @@
  *           a mark lies at or behind its position
  *   LANE-5  source->reserved is the sum of the sizes of all chunks and large blocks, spare ones
  *           included, and never exceeds max_bytes
+ *   LANE-6  marks are in falling order of position; each lies in the lane right before its position,
+ *           or, where the chunk had no room for it, in the chunk's header, and then its position is
+ *           the chunk's end; so what drops the position's memory drops the mark
  *
  * Threads: one at a time. A parent is reached through the front door, so that its counters, limits
  * and strategy hold.
@@ -75,17 +78,25 @@ static inline void gooi_round_to_pages(size_t *size, size_t *alignment, GooAlloc
 /* --- the bump lane --- */
 
 enum {
-    GOOI_CHUNK_HEADER_SIZE = 48,
+    GOOI_CHUNK_HEADER_SIZE = 64,
     GOOI_RECORD_SIZE = 32,
     GOOI_BLOCK_SIZE_MIN = 256,
     GOOI_BLOCK_SIZE_DEFAULT = 64 * 1024
 };
+
+/* A place in a lane that may be gone back to. */
+typedef struct GooiMark {
+    struct GooiMark *older;
+    size_t position; /* right behind this */
+    uint64_t serial;
+} GooiMark;
 
 typedef struct GooiChunk {
     struct GooiChunk *older;
     size_t size;   /* header included */
     size_t base;   /* position of the header */
     uint8_t *high; /* LANE-3 */
+    GooiMark end_mark;
     bool zero;
 } GooiChunk;
 _Static_assert(sizeof(GooiChunk) <= GOOI_CHUNK_HEADER_SIZE, "a chunk's header holds this");
@@ -135,6 +146,7 @@ typedef struct GooiLane {
     GooiChunk *newest;
     GooiLarge *large;
     GooiRecord *records;
+    GooiMark *marks; /* LANE-6 */
     GooiChunkSource *source;
 } GooiLane;
 
@@ -178,10 +190,16 @@ bool gooi_lane_owns(const GooiLane *lane, const void *ptr);
 size_t gooi_lane_position(const GooiLane *lane);
 /* From now on nothing before this position is taken back singly (LANE-4). */
 void gooi_lane_set_floor(GooiLane *lane);
+/* The mark of this place, a new one with `serial` if there is none yet; the floor is here. NULL:
+ * the lane is empty. Needs no memory of the parent's. */
+const GooiMark *gooi_lane_mark(GooiLane *lane, uint64_t serial);
 /* Drops everything at or behind a position that gooi_lane_position gave. */
 GooiDropped gooi_lane_rewind(GooiLane *lane, size_t position, GooiKeep keep);
 /* Drops everything. */
 GooiDropped gooi_lane_clear(GooiLane *lane, GooiKeep keep);
+
+/* What of LANE-1 to LANE-6 does not hold, or NULL. Linear in chunks, records and marks. */
+const char *gooi_lane_check(const GooiLane *lane);
 
 /* Tells the front door about counted blocks that went without a free each. */
 void gooi_lane_settle(GooAllocator *a, GooiDropped dropped);

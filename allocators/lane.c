@@ -15,6 +15,13 @@
 #include <errno.h>
 #include <string.h>
 
+static void lane_check_deep(const GooiLane *lane) {
+    if (GOO_CHECK_LEVEL >= 3) {
+        const char *wrong = gooi_lane_check(lane);
+        GOO_DEEP(wrong == NULL, "lane of allocator '%s': %s", lane->source->owner->name, wrong);
+    }
+}
+
 /* --- cursor and chunks --- */
 
 static inline size_t lane_position_of(const GooiLane *lane, const void *p) {
@@ -59,7 +66,22 @@ static bool lane_add_chunk(GooiLane *lane, size_t need, bool zero) {
     lane->end = (uint8_t *)chunk + chunk->size;
     lane->floor = NULL;
     lane_set_cursor(lane, chunk_start(chunk));
+    lane_check_deep(lane);
     return true;
+}
+
+/* Room for a block in the newest chunk with `front` bytes before it, or NULL. */
+static uint8_t *lane_place(GooiLane *lane, size_t size, size_t alignment, size_t front) {
+    uintptr_t cursor = (uintptr_t)lane->cursor;
+    uintptr_t start = (cursor + front + (alignment - 1)) & ~(uintptr_t)(alignment - 1);
+    size_t room = (size_t)(lane->end - lane->cursor);
+    size_t skipped = start - cursor;
+    if (skipped > room || size > room - skipped) {
+        return NULL;
+    }
+    uint8_t *p = lane->cursor + skipped;
+    lane_set_cursor(lane, p + size);
+    return p;
 }
 
 void gooi_lane_init(GooiLane *lane, GooiChunkSource *source) {
@@ -72,6 +94,25 @@ size_t gooi_lane_position(const GooiLane *lane) {
 
 void gooi_lane_set_floor(GooiLane *lane) {
     lane->floor = lane->cursor;
+}
+
+const GooiMark *gooi_lane_mark(GooiLane *lane, uint64_t serial) {
+    if (lane->newest == NULL) {
+        return NULL;
+    }
+    if (lane->marks == NULL || lane->marks->position != gooi_lane_position(lane)) {
+        GooiMark *mark = (GooiMark *)(void *)lane_place(lane, sizeof *mark, _Alignof(GooiMark), 0);
+        if (mark == NULL) {
+            mark = &lane->newest->end_mark;
+            lane_set_cursor(lane, lane->end);
+        } else if (lane->source->watched_memory) {
+            gooi_unpoison(mark, sizeof *mark, false);
+        }
+        *mark = (GooiMark){lane->marks, gooi_lane_position(lane), serial};
+        lane->marks = mark;
+    }
+    gooi_lane_set_floor(lane);
+    return lane->marks;
 }
 
 bool gooi_lane_owns(const GooiLane *lane, const void *ptr) {
@@ -165,20 +206,6 @@ static GooiDropped lane_drop_records(GooiLane *lane, size_t position) {
 }
 
 /* --- allocate --- */
-
-/* Room for a block in the newest chunk with `front` bytes before it, or NULL. */
-static uint8_t *lane_place(GooiLane *lane, size_t size, size_t alignment, size_t front) {
-    uintptr_t cursor = (uintptr_t)lane->cursor;
-    uintptr_t start = (cursor + front + (alignment - 1)) & ~(uintptr_t)(alignment - 1);
-    size_t room = (size_t)(lane->end - lane->cursor);
-    size_t skipped = start - cursor;
-    if (skipped > room || size > room - skipped) {
-        return NULL;
-    }
-    uint8_t *p = lane->cursor + skipped;
-    lane_set_cursor(lane, p + size);
-    return p;
-}
 
 /* Zeroes [p, p + size), which was beyond the cursor until now, as far as it may not be zero. */
 void gooi_lane_zero(const GooiLane *lane, uint8_t *p, size_t size) {
@@ -486,6 +513,9 @@ static void lane_drop_chunk(GooiLane *lane, GooiKeep keep) {
 }
 
 GooiDropped gooi_lane_rewind(GooiLane *lane, size_t position, GooiKeep keep) {
+    while (lane->marks != NULL && lane->marks->position > position) {
+        lane->marks = lane->marks->older;
+    }
     GooiDropped dropped = lane_drop_records(lane, position);
     lane_drop_large(lane, position, keep, &dropped);
     while (lane->newest != NULL && lane->newest->base >= position) {
@@ -495,6 +525,7 @@ GooiDropped gooi_lane_rewind(GooiLane *lane, size_t position, GooiKeep keep) {
         lane_lower_cursor(lane, (uint8_t *)lane->newest + (position - lane->newest->base));
         lane->floor = lane->cursor;
     }
+    lane_check_deep(lane);
     return dropped;
 }
 

@@ -387,3 +387,97 @@ GOO_TEST(arena, the_null_parent_is_this_threads_allocator) {
     CHECK_EQ(errno, ENOMEM);
     finish(a, &parent);
 }
+
+/* --- marks --- */
+
+typedef struct KnownMark {
+    GooArenaMark mark;
+    bool good;
+    size_t depth; /* how many allocations there were */
+} KnownMark;
+
+/* Marks of a long random history: each is good exactly until a rewind went below it. */
+GOO_TEST(arena, however_many_rewinds_stale_marks_are_known) {
+    enum { MARKS = 400, STEPS = 6000 };
+    static KnownMark marks[MARKS];
+    Parent parent;
+    GooArenaOptions options = {.block_size = 512, .keep_last_block = true};
+    GooAllocator *a = goo_arena_allocator_create_with(parent_init(&parent), &options);
+    size_t count = 0, depth = 0, refused = 0, rewound = 0;
+    uint32_t random = 12345;
+    for (size_t step = 0; step < STEPS; step++) {
+        random = random * 1664525u + 1013904223u;
+        uint32_t pick = random >> 16;
+        if (pick % 4 == 0 && count < MARKS) {
+            marks[count++] = (KnownMark){goo_arena_mark(a), true, depth};
+        } else if (pick % 4 == 1 && count != 0) {
+            KnownMark *m = &marks[pick / 4 % count];
+            if (!m->good) {
+                CHECK_PANICS(goo_arena_rewind(a, m->mark), "stale");
+                refused++;
+                continue;
+            }
+            goo_arena_rewind(a, m->mark);
+            depth = m->depth;
+            rewound++;
+            for (size_t i = 0; i < count; i++) {
+                marks[i].good &= marks[i].depth <= depth;
+            }
+        } else {
+            CHECK(goo_memory_alloc_options(a, 1 + pick % 300, 1, 0) != NULL);
+            depth++;
+        }
+        if (count == MARKS) {
+            goo_arena_reset(a, GOO_ARENA_RETAIN_ONE);
+            for (size_t i = 0; i < count; i++) {
+                CHECK_PANICS(goo_arena_rewind(a, marks[i].mark), "stale");
+            }
+            count = depth = 0;
+        }
+    }
+    CHECK_MSG(refused > 100 && rewound > 30, "%zu refused, %zu good", refused, rewound);
+    goo_allocator_destroy(a);
+    CHECK_EQ(parent.live, 0);
+}
+
+GOO_TEST(arena, marking_in_a_loop_takes_no_memory) {
+    GooAllocator *a = goo_arena_allocator_create_with(
+        NULL, &(GooArenaOptions){.block_size = 1024, .max_bytes = 1024, .keep_last_block = true});
+    void *first = NULL;
+    for (int i = 0; i < 100000; i++) {
+        GooArenaMark mark = goo_arena_mark(a);
+        void *p = goo_memory_alloc_with(a, 400);
+        CHECK(p != NULL && (i < 2 || p == first));
+        first = p;
+        CHECK(goo_memory_alloc_with(a, 400) != NULL);
+        goo_arena_rewind(a, mark);
+    }
+    goo_allocator_destroy(a);
+}
+
+/* A mark needs no memory of the parent's, also at the very end of a full block. */
+GOO_TEST(arena, a_full_arena_can_be_marked) {
+    GooAllocator *a = goo_arena_allocator_create_with(
+        NULL, &(GooArenaOptions){.block_size = 256, .max_bytes = 256, .keep_last_block = true});
+    GooArenaMark empty = goo_arena_mark(a);
+    for (size_t left = 0; left < 40; left++) {
+        size_t used = 0;
+        while (goo_memory_alloc_options(a, 1, 1, 0) != NULL) {
+            used++;
+        }
+        goo_arena_rewind(a, empty);
+        for (size_t i = 0; i + left < used; i++) {
+            CHECK(goo_memory_alloc_options(a, 1, 1, 0) != NULL);
+        }
+        GooArenaMark here = goo_arena_mark(a), again = goo_arena_mark(a);
+        while (goo_memory_alloc_options(a, 1, 1, 0) != NULL) {
+        }
+        GooArenaMark end = goo_arena_mark(a);
+        goo_arena_rewind(a, end);
+        goo_arena_rewind(a, again);
+        goo_arena_rewind(a, here);
+        goo_arena_rewind(a, empty);
+        CHECK_PANICS(goo_arena_rewind(a, here), "stale");
+    }
+    goo_allocator_destroy(a);
+}

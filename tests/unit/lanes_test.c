@@ -1,6 +1,7 @@
 /* Arenas, regions and scopes at their edges: records of counted blocks, large blocks within a
  * limit, spare memory of a fitting size, marks in random histories.
  */
+#include "allocators/impl.h"
 #include "goo/allocators.h"
 #include "goo/allocators/arena_inline.h"
 #include "goo/runtime/memory.h"
@@ -309,4 +310,63 @@ GOO_TEST(lanes, a_defer_that_fails_says_so_by_its_status_alone) {
     CHECK_EQ(goo_scope_defer(scope, nothing, NULL), GOO_ERR_NO_MEMORY);
     CHECK_EQ(errno, 77);
     goo_allocator_destroy(scope);
+}
+
+/* --- the check (private) --- */
+
+static void expect_wrong(const GooiLane *lane, const char *text) {
+    const char *wrong = gooi_lane_check(lane);
+    CHECK_MSG(wrong != NULL && strstr(wrong, text) != NULL, "said: %s", wrong);
+}
+
+GOO_TEST(lanes, the_check_finds_each_broken_invariant) {
+    GooiChunkSource source;
+    GooiLane lane;
+    GooAllocator owner = {.name = "test"};
+    gooi_source_init(&source, &owner, goo_get_default_allocator(), 512, 0);
+    gooi_lane_init(&lane, &source);
+    CHECK_PTR_EQ(gooi_lane_check(&lane), NULL);
+    for (uint64_t i = 0; i < 20; i++) {
+        CHECK(gooi_lane_alloc(&lane, 100, 16, GOOI_ALLOC_COUNTED) != NULL);
+        CHECK(gooi_lane_mark(&lane, i) != NULL);
+        CHECK_PTR_EQ(gooi_lane_check(&lane), NULL);
+    }
+    CHECK(gooi_lane_alloc(&lane, 5000, 16, GOOI_ALLOC_COUNTED) != NULL);
+    CHECK(gooi_lane_alloc(&lane, 6000, 16, GOOI_ALLOC_COUNTED) != NULL);
+    CHECK_PTR_EQ(gooi_lane_check(&lane), NULL);
+    GooiLane saved = lane;
+    lane.cursor = (uint8_t *)lane.newest;
+    expect_wrong(&lane, "LANE-1");
+    lane = saved;
+    lane.limit--;
+    expect_wrong(&lane, "LANE-2");
+    lane = saved;
+    lane.newest->high = lane.end + 1;
+    expect_wrong(&lane, "LANE-3");
+    lane.newest->high = (uint8_t *)lane.newest + GOOI_CHUNK_HEADER_SIZE;
+    lane.floor = lane.end + 1;
+    expect_wrong(&lane, "LANE-4");
+    lane = saved;
+    lane.newest->base++;
+    expect_wrong(&lane, "begin where");
+    lane.newest->base--;
+    lane.marks->position += 100000;
+    expect_wrong(&lane, "LANE-6");
+    lane.marks->position -= 100000;
+    lane.records->position += 100000;
+    expect_wrong(&lane, "records");
+    lane.records->position -= 100000;
+    lane.large->position += 100000;
+    expect_wrong(&lane, "stubs");
+    lane.large->position -= 100000;
+    source.reserved -= 5000;
+    expect_wrong(&lane, "LANE-5");
+    source.reserved += 5000;
+    source.spare_count++;
+    expect_wrong(&lane, "spare");
+    source.spare_count--;
+    CHECK_PTR_EQ(gooi_lane_check(&lane), NULL);
+    gooi_lane_clear(&lane, GOOI_KEEP_NONE);
+    CHECK_PTR_EQ(gooi_lane_check(&lane), NULL);
+    CHECK_EQ(source.reserved, 0);
 }

@@ -1,4 +1,5 @@
 /* The pool: double frees, memory written after a free, limits, trimming, reset, inline forms. */
+#include "allocators/pool.h" /* private: the check */
 #include "goo/allocators/pool.h"
 #include "goo/allocators/pool_inline.h"
 #include "goo/runtime/memory.h"
@@ -260,4 +261,70 @@ GOO_TEST(pool, either_form_frees_what_the_other_gave) {
 GOO_TEST(pool, calls_on_what_is_no_pool_panic) {
     CHECK_PANICS(goo_pool_trim(goo_get_default_allocator()), "no pool");
     CHECK_PANICS(goo_pool_get_stats(NULL, NULL, NULL), "no pool");
+}
+
+/* In every build: no address outside of the pool's blocks is taken for an object. */
+GOO_TEST(pool, foreign_pointers_panic_and_change_nothing) {
+    for (int shared = 0; shared < 2; shared++) {
+        GooPoolOptions options = {.object_size = 64, .thread_safe = shared != 0};
+        GooAllocator *a = goo_pool_allocator_create_with(NULL, &options);
+        uint8_t *far = goo_memory_alloc(1 << 20); /* a mapping of its own */
+        memset(far, 0x5a, 1 << 20);
+        CHECK_PANICS(goo_memory_free_with(a, far + 4096, 64), "no object of this pool");
+        void *p = goo_memory_alloc_with(a, 64);
+        CHECK_PANICS(goo_memory_free_with(a, far + 4096, 64), "no object of this pool");
+        CHECK_EQ(far[4096], 0x5a);
+        size_t before = free_count(a);
+        goo_memory_free_with(a, p, 64);
+        CHECK_EQ(free_count(a), before + 1);
+        goo_memory_free(far, 1 << 20);
+        goo_allocator_destroy(a);
+    }
+}
+
+/* --- the check (private) --- */
+
+static void expect_wrong(Pool *pool, const char *text) {
+    const char *wrong = gooi_pool_check(pool);
+    CHECK_MSG(wrong != NULL && strstr(wrong, text) != NULL, "said: %s", wrong);
+}
+
+GOO_TEST(pool, the_check_finds_each_broken_invariant) {
+    GooPoolOptions options = {.object_size = 32, .objects_per_block = 8, .max_objects = 64};
+    GooAllocator *a = goo_pool_allocator_create_with(NULL, &options);
+    Pool *pool = (Pool *)(void *)a;
+    CHECK_PTR_EQ(gooi_pool_check(pool), NULL);
+    void *objects[12];
+    for (size_t i = 0; i < 12; i++) {
+        objects[i] = goo_memory_alloc_with(a, 32);
+    }
+    goo_memory_free_with(a, objects[3], 32);
+    CHECK_PTR_EQ(gooi_pool_check(pool), NULL);
+    pool->total++;
+    expect_wrong(pool, "POOL-2");
+    pool->total--;
+    pool->span -= 8;
+    expect_wrong(pool, "POOL-4");
+    pool->span += 8;
+    PoolBlock *first = pool->blocks[0];
+    pool->blocks[0] = pool->blocks[1];
+    pool->blocks[1] = first;
+    expect_wrong(pool, "POOL-2");
+    pool->blocks[1] = pool->blocks[0];
+    pool->blocks[0] = first;
+    first->carved++;
+    expect_wrong(pool, "carved");
+    first->carved--;
+    PoolBlock *fresh = pool->fresh;
+    pool->fresh = first;
+    first->next_fresh = fresh;
+    expect_wrong(pool, "POOL-3");
+    pool->fresh = fresh;
+    void **list = pool_list(pool);
+    void *top = *list;
+    *list = (uint8_t *)top + 8;
+    expect_wrong(pool, "POOL-1");
+    *list = top;
+    CHECK_PTR_EQ(gooi_pool_check(pool), NULL);
+    goo_allocator_destroy(a);
 }

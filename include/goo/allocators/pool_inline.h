@@ -22,9 +22,9 @@
 GOO_BEGIN_DECLS
 
 /* The head of every pool. `free` is the first free object, or NULL when a call must see to it; the
- * first word of a free object is its successor's address xor `key`. In every address the bits of
- * GOO_POOL_LINK_MASK are 0; in `key` they are not all 0, so that a word which decodes to an address
- * is most likely a link: the object is free already. */
+ * first word of a free object is its successor's address xor `key`. No address has a bit in its
+ * upper byte (with 32 bits: in its lowest three), and `key` has one, so that a word which decodes
+ * to an address is most likely a link: the object is free already. */
 typedef struct GooPoolFast {
     GooAllocator allocator;
     const void *ops;
@@ -33,9 +33,9 @@ typedef struct GooPoolFast {
 } GooPoolFast;
 
 #if UINTPTR_MAX > 0xffffffffu
-#define GOO_POOL_LINK_MASK ((uintptr_t)0xff00000000000007u)
+#define GOO_POOL_IS_LINK_(x) (((x) >> 56) == 0)
 #else
-#define GOO_POOL_LINK_MASK ((uintptr_t)7)
+#define GOO_POOL_IS_LINK_(x) (((x)&7) == 0)
 #endif
 
 /* What the inline forms leave to a call. */
@@ -58,7 +58,7 @@ static inline void *goo_pool_take(GooAllocator *pool) {
         uintptr_t next, nothing = 0;
         memcpy(&next, object, sizeof next); /* an object has any type: these are bytes */
         next ^= fast->key;
-        if (GOO_POOL_LIKELY_((next & GOO_POOL_LINK_MASK) == 0)) {
+        if (GOO_POOL_LIKELY_(GOO_POOL_IS_LINK_(next))) {
             fast->free = (void *)next;
             memcpy(object, &nothing, sizeof nothing);
             return object;
@@ -75,7 +75,7 @@ static inline void goo_pool_give(GooAllocator *pool, void *ptr) {
     if (GOO_POOL_LIKELY_(next != 0 && ptr != NULL)) {
         uintptr_t word;
         memcpy(&word, ptr, sizeof word);
-        if (GOO_POOL_LIKELY_(((word ^ fast->key) & GOO_POOL_LINK_MASK) != 0)) {
+        if (GOO_POOL_LIKELY_(!GOO_POOL_IS_LINK_(word ^ fast->key))) {
             next ^= fast->key;
             memcpy(ptr, &next, sizeof next);
             fast->free = ptr;

@@ -1,0 +1,331 @@
+/* The blocks of a pool: where its objects come from, and where they go.
+ *
+ * A block is got from the parent whole and carved in steps, so that a large one costs nothing until
+ * its objects are used. `blocks` is sorted by address: an object's block is found by bisection,
+ * which only trimming, owns and checks need.
+ *
+ *   picture, invariants POOL-1 to POOL-4: allocators/pool.h
+ *
+ * Threads: under the pool's lock, or by its only thread.
+ */
+#include "allocators/pool.h"
+
+#include <errno.h>
+
+enum { POOL_CARVE_BATCH = 16 };
+
+/* --- getting and finding --- */
+
+/* How many blocks begin at or below an address. */
+static size_t pool_rank(const Pool *pool, const void *ptr) {
+    size_t low = 0, high = pool->block_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if ((uintptr_t)pool->blocks[middle] <= (uintptr_t)ptr) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+PoolBlock *gooi_pool_block_of(const Pool *pool, const void *ptr) {
+    size_t rank = pool_rank(pool, ptr);
+    if (rank == 0) {
+        return NULL;
+    }
+    PoolBlock *block = pool->blocks[rank - 1];
+    size_t offset = (uintptr_t)ptr - (uintptr_t)pool_objects(pool, block);
+    return offset < block->carved * pool->stride && offset % pool->stride == 0 ? block : NULL;
+}
+
+/* Room for one more pointer in `blocks`. */
+static bool pool_reserve_entry(Pool *pool) {
+    if (pool->block_count < pool->block_capacity) {
+        return true;
+    }
+    size_t capacity = pool->block_capacity != 0 ? pool->block_capacity * 2 : 8;
+    PoolBlock **blocks =
+        goo_memory_realloc_with(pool->parent, pool->blocks, pool->block_capacity * sizeof *blocks,
+                                capacity * sizeof *blocks);
+    if (blocks == NULL) {
+        return false;
+    }
+    pool->blocks = blocks;
+    pool->block_capacity = capacity;
+    return true;
+}
+
+/* POOL-4 */
+static void pool_measure_span(Pool *pool) {
+    if (pool->block_count == 0) {
+        pool->low = pool->span = 0;
+        return;
+    }
+    const PoolBlock *last = pool->blocks[pool->block_count - 1];
+    pool->low = (uintptr_t)pool->blocks[0];
+    pool->span = (uintptr_t)last + last->size - pool->low;
+}
+
+static bool pool_add_block(Pool *pool) {
+    size_t left = pool->max_objects - pool->total;
+    size_t capacity = pool->objects_per_block < left ? pool->objects_per_block : left;
+    size_t size;
+    if (capacity == 0 || gooi_multiply_overflows(capacity, pool->stride, &size) ||
+        gooi_add_overflows(size, pool->header_size, &size)) {
+        errno = ENOMEM;
+        return false;
+    }
+    if (!pool_reserve_entry(pool)) {
+        return false;
+    }
+    PoolBlock *block = goo_memory_alloc_options(pool->parent, size, pool->alignment, 0);
+    if (block == NULL) {
+        return false;
+    }
+    *block = (PoolBlock){.size = size, .capacity = capacity, .next_fresh = pool->fresh};
+    if (pool->watched_memory) {
+        gooi_poison(pool_objects(pool, block), size - pool->header_size);
+    }
+    size_t rank = pool_rank(pool, block);
+    memmove(pool->blocks + rank + 1, pool->blocks + rank,
+            (pool->block_count - rank) * sizeof(PoolBlock *));
+    pool->blocks[rank] = block;
+    pool->block_count++;
+    pool->total += capacity;
+    pool->fresh = block;
+    pool_measure_span(pool);
+    return true;
+}
+
+bool gooi_pool_carve(Pool *pool) {
+    if (pool->fresh == NULL && !pool_add_block(pool)) {
+        return false;
+    }
+    PoolBlock *block = pool->fresh;
+    size_t left = block->capacity - block->carved;
+    size_t count = left < POOL_CARVE_BATCH ? left : POOL_CARVE_BATCH;
+    uint8_t *first = pool_objects(pool, block) + block->carved * pool->stride;
+    block->carved += count;
+    if (block->carved == block->capacity) {
+        pool->fresh = block->next_fresh;
+    }
+    for (size_t i = count; i-- != 0;) {
+        gooi_pool_push(pool, first + i * pool->stride);
+    }
+    return true;
+}
+
+/* --- the check --- */
+
+static const char *pool_check_blocks(const Pool *pool) {
+    size_t total = 0, fresh = 0, partly_carved = 0;
+    for (size_t i = 0; i < pool->block_count; i++) {
+        const PoolBlock *block = pool->blocks[i];
+        if (i != 0 && (uintptr_t)pool->blocks[i - 1] >= (uintptr_t)block) {
+            return "blocks are not in order of address (POOL-2)";
+        }
+        if ((uintptr_t)block - pool->low >= pool->span ||
+            (uintptr_t)block - pool->low + block->size > pool->span) {
+            return "a block lies outside of the span (POOL-4)";
+        }
+        if (block->carved > block->capacity) {
+            return "a block has more objects carved than it holds";
+        }
+        total += block->capacity;
+        partly_carved += block->carved < block->capacity;
+    }
+    for (const PoolBlock *block = pool->fresh; block != NULL && fresh <= pool->block_count;
+         block = block->next_fresh) {
+        if (block->carved == block->capacity) {
+            return "a block without fresh objects is on the fresh list (POOL-3)";
+        }
+        fresh++;
+    }
+    if (fresh != partly_carved) {
+        return "a block with fresh objects is not on the fresh list (POOL-3)";
+    }
+    return total == pool->total && total <= pool->max_objects
+               ? NULL
+               : "the number of objects is wrong (POOL-2)";
+}
+
+/* Every object on the list is carved, and the list is not longer than the objects are many. */
+static const char *pool_check_list(Pool *pool) {
+    size_t count = 0;
+    const void *object = *pool_list(pool);
+    while (object != NULL) {
+        if (gooi_pool_block_of(pool, object) == NULL) {
+            return "the list of free objects leads to what is none (POOL-1)";
+        }
+        if (++count > pool->total) {
+            return "the list of free objects has a ring (POOL-1)";
+        }
+        uintptr_t word = gooi_pool_peek(pool, object);
+        if (!pool_is_link(pool, word)) {
+            return "a free object was written";
+        }
+        object = (const void *)(word ^ pool->key);
+    }
+    return pool->closed && pool->window != NULL ? "a closed pool has its window open" : NULL;
+}
+
+const char *gooi_pool_check(Pool *pool) {
+    const char *wrong = pool_check_blocks(pool);
+    return wrong != NULL ? wrong : pool_check_list(pool);
+}
+
+static void pool_check_deep(Pool *pool) {
+    if (GOO_CHECK_LEVEL >= 3) {
+        const char *wrong = gooi_pool_check(pool);
+        GOO_DEEP(wrong == NULL, "pool: %s", wrong);
+    }
+}
+
+bool gooi_pool_owns(GooAllocator *a, const void *ptr) {
+    Pool *pool = (Pool *)(void *)a;
+    gooi_pool_lock(pool);
+    size_t rank = pool_rank(pool, ptr);
+    bool owned = false;
+    if (rank != 0) {
+        const PoolBlock *block = pool->blocks[rank - 1];
+        owned =
+            (uintptr_t)ptr - (uintptr_t)pool_objects(pool, block) < block->carved * pool->stride;
+    }
+    gooi_pool_unlock(pool);
+    return owned;
+}
+
+/* --- counting, trimming, reset --- */
+
+static size_t pool_count_free(Pool *pool) {
+    size_t count = 0;
+    for (size_t i = 0; i < pool->block_count; i++) {
+        count += pool->blocks[i]->capacity - pool->blocks[i]->carved;
+    }
+    const void *object = *pool_list(pool);
+    while (object != NULL && count <= pool->total) {
+        count++;
+        object = gooi_pool_next(pool, object);
+    }
+    GOO_ASSERT(count <= pool->total, "pool: the list of free objects is longer than all (POOL-1)");
+    return count;
+}
+
+void goo_pool_get_stats(GooAllocator *a, size_t *out_free, size_t *out_total) {
+    Pool *pool = gooi_pool_of(a, __func__);
+    gooi_pool_lock(pool);
+    pool_check_deep(pool);
+    if (out_free != NULL) {
+        *out_free = pool_count_free(pool);
+    }
+    if (out_total != NULL) {
+        *out_total = pool->total;
+    }
+    gooi_pool_unlock(pool);
+}
+
+static void pool_count_free_by_block(Pool *pool) {
+    for (size_t i = 0; i < pool->block_count; i++) {
+        pool->blocks[i]->free_count = pool->blocks[i]->capacity - pool->blocks[i]->carved;
+    }
+    for (void *object = *pool_list(pool); object != NULL; object = gooi_pool_next(pool, object)) {
+        gooi_pool_block_of(pool, object)->free_count++;
+    }
+}
+
+/* Takes the objects of blocks that are all free off the list; the others keep their order. */
+static void pool_unlist_empty(Pool *pool) {
+    void *object = *pool_list(pool);
+    void *kept = NULL;
+    *pool_list(pool) = NULL;
+    for (int pass = 0; pass < 2; pass++) { /* the second turns the order round again */
+        while (object != NULL) {
+            void *next = gooi_pool_next(pool, object);
+            const PoolBlock *block = gooi_pool_block_of(pool, object);
+            if (block->free_count != block->capacity) {
+                gooi_pool_push(pool, object);
+            }
+            object = next;
+        }
+        kept = *pool_list(pool);
+        if (pass == 0) {
+            object = kept;
+            *pool_list(pool) = NULL;
+        }
+    }
+}
+
+/* The blocks with objects that are not carved, in order of address (POOL-3). */
+static void pool_rebuild_fresh(Pool *pool) {
+    pool->fresh = NULL;
+    for (size_t i = pool->block_count; i-- != 0;) {
+        PoolBlock *block = pool->blocks[i];
+        if (block->carved < block->capacity) {
+            block->next_fresh = pool->fresh;
+            pool->fresh = block;
+        }
+    }
+}
+
+static size_t pool_free_block(Pool *pool, PoolBlock *block) {
+    size_t size = block->size;
+    if (pool->watched_memory) {
+        gooi_unpoison(block, size, false);
+    }
+    goo_memory_free_options(pool->parent, block, size, pool->alignment);
+    return size;
+}
+
+void gooi_pool_free_blocks(Pool *pool) {
+    pool_check_deep(pool);
+    for (size_t i = 0; i < pool->block_count; i++) {
+        pool_free_block(pool, pool->blocks[i]);
+    }
+    if (pool->blocks != NULL) {
+        goo_memory_free_with(pool->parent, pool->blocks,
+                             pool->block_capacity * sizeof(PoolBlock *));
+    }
+}
+
+size_t goo_pool_trim(GooAllocator *a) {
+    Pool *pool = gooi_pool_of(a, __func__);
+    gooi_pool_lock(pool);
+    pool_count_free_by_block(pool);
+    pool_unlist_empty(pool);
+    size_t bytes = 0, kept = 0;
+    for (size_t i = 0; i < pool->block_count; i++) {
+        PoolBlock *block = pool->blocks[i];
+        if (block->free_count == block->capacity) {
+            pool->total -= block->capacity;
+            bytes += pool_free_block(pool, block);
+        } else {
+            pool->blocks[kept++] = block;
+        }
+    }
+    pool->block_count = kept;
+    pool_rebuild_fresh(pool);
+    pool_measure_span(pool);
+    pool_check_deep(pool);
+    gooi_pool_unlock(pool);
+    return bytes;
+}
+
+void gooi_pool_reset(GooAllocator *a) {
+    Pool *pool = (Pool *)(void *)a;
+    gooi_claims_lost_all(a);
+    gooi_pool_lock(pool);
+    *pool_list(pool) = NULL;
+    for (size_t i = 0; i < pool->block_count; i++) {
+        PoolBlock *block = pool->blocks[i];
+        block->carved = 0;
+        if (pool->watched_memory) {
+            gooi_poison(pool_objects(pool, block), block->size - pool->header_size);
+        }
+    }
+    pool_rebuild_fresh(pool);
+    pool_check_deep(pool);
+    gooi_pool_unlock(pool);
+    gooi_memory_settle_all_but(a, 0, 0);
+}
