@@ -48,6 +48,7 @@ static void collect_cycle(GooGcHeap *heap) {
     uint64_t start = gooi_platform_time_ns();
     gooi_notify(heap, GOO_GC_EVENT_CYCLE_BEGIN, 0);
     gooi_notify(heap, GOO_GC_EVENT_PAUSE_BEGIN, 0);
+    gooi_pace_begin(heap);
     collect_prepare(heap);
     uint64_t mark_start = gooi_platform_time_ns();
     collect_mark(heap);
@@ -97,6 +98,7 @@ GooStatus gooi_collect(GooGcHeap *heap, GooGcCollection kind) {
         }
         heap->collecting = false;
         gooi_world_resume(heap);
+        gooi_decay_poll(heap);
     }
     gooi_heap_unlock(heap);
     return GOO_OK;
@@ -111,6 +113,7 @@ GooStatus goo_gc_collect(GooGcMutator *m, GooGcCollection kind) {
 
 bool goo_gc_step(GooGcMutator *m, uint32_t budget_us) {
     (void)budget_us; /* a collection can't be cut in this version */
+    gooi_decay_poll(m->heap);
     return m->heap->disable_depth == 0 && gooi_pace_is_due(m->heap) &&
            gooi_collect(m->heap, GOO_GC_FULL) == GOO_OK;
 }
@@ -138,11 +141,10 @@ size_t goo_gc_release(GooGcHeap *heap) {
 /* --- beginning and end --- */
 
 static int create_check_options(const GooGcOptions *o) {
-    if (o->generational || o->concurrent || o->marker_threads > 1 ||
-        o->sizing == GOO_GC_SIZING_ADAPTIVE) {
+    if (o->generational || o->concurrent || o->marker_threads > 1) {
         return ENOTSUP;
     }
-    bool sizing_known = o->sizing == GOO_GC_SIZING_PROPORTIONAL || o->sizing == GOO_GC_SIZING_FIXED;
+    bool sizing_known = (unsigned)o->sizing <= GOO_GC_SIZING_ADAPTIVE;
     bool encoding_known =
         (o->encoding.tag_value & ~o->encoding.tag_mask) == 0 &&
         (o->encoding.address_mask != 0 || (o->encoding.tag_mask | o->encoding.tag_value) == 0);
@@ -162,7 +164,10 @@ static bool create_init(GooGcHeap *heap) {
     gooi_account_settle(heap);
     heap->colour = GOOI_COLOUR_FIRST_MARK;
     heap->hash_seed = gooi_platform_random();
-    gooi_pace_update(heap);
+    if (heap->options.container) {
+        gooi_limit_read_container(heap, "");
+    }
+    gooi_pace_init(heap);
     heap->magic = GOOI_HEAP_MAGIC;
     return true;
 }

@@ -39,6 +39,9 @@
  * at the hard limit has it; what it grows by is counted then. */
 #define GOOI_MARK_STACK_MIN ((size_t)64 << 10)
 
+/* Memory that was empty for so many ticks goes back to the OS. */
+#define GOOI_DECAY_TICKS 8
+
 #define GOOI_HEAP_MAGIC UINT64_C(0x70616548206f6f47) /* "Goo Heap" */
 
 /* --- space --- */
@@ -63,6 +66,7 @@ typedef struct GooiBlock {
     bool clean;
     bool dropped; /* the mark stack dropped an object of this block: trace its marked ones again */
     bool has_holes; /* SWEPT: given back with holes that a region can still use */
+    uint8_t idle_ticks; /* FREE: for how long (decay.c) */
 } GooiBlock;
 
 /* The head of a slab, in the part of its table that would describe the table itself. */
@@ -72,6 +76,7 @@ typedef struct GooiSlab {
     GooiBlock blocks[GOOI_SLAB_BLOCKS];
     /* of slabs of large objects: */
     bool dropped;
+    uint8_t idle_ticks; /* since pages came into use or went out of it (decay.c) */
     uint32_t pages_used;
     uint64_t page_map[GOOI_SLAB_PAGES / 64];    /* set: used */
     uint64_t touched_map[GOOI_SLAB_PAGES / 64]; /* set: written since it was clean, and counted */
@@ -200,6 +205,16 @@ typedef struct GooiOwnedTable {
     bool settling;         /* blocks of dead owners are being freed */
 } GooiOwnedTable;
 
+/* --- what adaptive sizing measures (pace_adaptive.c) --- */
+
+typedef struct GooiAdaptive {
+    uint64_t begin_ns, end_ns; /* of the last collection */
+    size_t growth;             /* in bytes, when it began */
+    size_t base;               /* live and external bytes, when it ended */
+    bool growing;              /* far more than after the one before */
+    double allocation_rate, marking_rate; /* bytes a second; 0: not known yet */
+} GooiAdaptive;
+
 /* --- the heap --- */
 
 #define GOOI_GROWTH_MAX 1000.0 /* no growth_factor is greater */
@@ -259,6 +274,10 @@ struct GooGcHeap {
     _Atomic size_t since_bytes; /* heap bytes handed out since */
     _Atomic size_t headroom;  /* heap and external growth at which the next is due */
     _Atomic size_t external_at_cycle;
+    size_t container_bytes;   /* soft limit of all heaps together; 0: none */
+    uint64_t (*clock)(const GooGcHeap *heap); /* nanoseconds; tests have their own */
+    GooiAdaptive adaptive;
+    uint64_t decay_ns;        /* up to when idle memory has been looked at; 0: never */
     _Atomic size_t external_bytes;
     _Atomic uint64_t limit_hits;
     size_t adjusted_bytes;    /* of these, by goo_gc_adjust_external */
@@ -357,6 +376,7 @@ void gooi_sweep_begin(GooGcHeap *heap);
 void gooi_sweep_finish(GooGcHeap *heap);
 size_t gooi_sweep_block(GooGcHeap *heap, uintptr_t block, uint64_t *occupied);
 size_t gooi_sweep_release_empty(GooGcHeap *heap);
+size_t gooi_sweep_release_idle(GooGcHeap *heap, uint8_t ticks, size_t most);
 
 /* large.c */
 void *gooi_large_alloc(GooGcHeap *heap, size_t size, unsigned metadata);
@@ -364,6 +384,7 @@ size_t gooi_large_sweep(GooGcHeap *heap); /* the bytes of those that live */
 size_t gooi_large_size(const GooGcHeap *heap, uintptr_t object);
 uintptr_t gooi_large_base_of(const GooGcHeap *heap, uintptr_t address);
 size_t gooi_large_release_empty(GooGcHeap *heap);
+size_t gooi_large_release_idle(GooGcHeap *heap, uint8_t ticks, size_t most);
 
 /* safepoint.c */
 void gooi_heap_lock(GooGcHeap *heap); /* nests */
@@ -427,7 +448,13 @@ void gooi_intern_drop_dead(GooGcHeap *heap);
 bool gooi_intern_is_sound(const GooGcHeap *heap); /* INTERN-1, INTERN-2 */
 void gooi_intern_deinit(GooGcHeap *heap);
 
+/* pace_adaptive.c */
+void gooi_adaptive_measure(GooGcHeap *heap);
+double gooi_adaptive_headroom(const GooGcHeap *heap);
+
 /* pace.c */
+void gooi_pace_init(GooGcHeap *heap);
+void gooi_pace_begin(GooGcHeap *heap);
 void gooi_pace_update(GooGcHeap *heap);
 void gooi_pace_set_target(GooGcHeap *heap);
 bool gooi_pace_is_due(const GooGcHeap *heap);
@@ -443,10 +470,14 @@ bool gooi_pressure_is_sound(const GooGcHeap *heap); /* PRESS-1 */
 void gooi_pressure_fork_begins(void);
 void gooi_pressure_fork_ends(void);
 
+/* decay.c */
+void gooi_decay_poll(GooGcHeap *heap);
+
 /* gc.c */
 GooStatus gooi_collect(GooGcHeap *heap, GooGcCollection kind);
 /* limit.c */
 void gooi_limit_apply(GooGcHeap *heap);
+void gooi_limit_read_container(GooGcHeap *heap, const char *root);
 void gooi_limit_hit(GooGcHeap *heap);
 size_t gooi_limit_use(const GooGcHeap *heap);
 void gooi_limit_collected(GooGcHeap *heap, size_t before);
