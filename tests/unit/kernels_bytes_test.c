@@ -62,6 +62,24 @@ GOO_TEST(kernels, differences_are_found_as_by_scalar) {
     guarded_destroy(&h);
 }
 
+/* Longer than any chunk that a level hands to libc. */
+GOO_TEST(kernels, late_differences_are_found_as_by_scalar) {
+    static uint8_t a[5003], b[5003];
+    uint64_t seed = 29;
+    for (size_t i = 0; i < sizeof a; i++) {
+        a[i] = b[i] = (uint8_t)test_random(&seed);
+    }
+    compare_difference(a, b, sizeof a, sizeof a);
+    for (size_t i = 0; i < sizeof a; i += i % 1024 < 4 || i % 1024 > 1019 ? 1 : 97) {
+        b[i] ^= 1;
+        b[sizeof b - 1] ^= 2;
+        compare_difference(a, b, sizeof a, i);
+        compare_difference(a + 3, b + 3, sizeof a - 3, i < 3 ? sizeof a - 4 : i - 3);
+        b[i] ^= 1;
+        b[sizeof b - 1] ^= 2;
+    }
+}
+
 static void compare_fill(Guarded *g, size_t size, bool high, uint64_t *seed) {
     uint8_t expected[BYTES_MAX + 64];
     uint64_t first = test_random(seed) << 32 ^ test_random(seed);

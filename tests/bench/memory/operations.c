@@ -1,6 +1,7 @@
 /* What bench_memory measures (operations.h). Loops by hand are functions of their own, as a program
- * has them, compiled with the library's options. The compiler is kept from knowing libc's functions,
- * so that every call is one; the loops' own accesses of a fixed size are builtins, which are none.
+ * has them, compiled with the library's options. The compiler is kept from knowing libc's
+ * functions, so that every call is one; the loops' own accesses of a fixed size are builtins, which
+ * are none.
  */
 #include "tests/bench/memory/operations.h"
 
