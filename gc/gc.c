@@ -27,17 +27,31 @@ static void collect_prepare(GooGcHeap *heap) {
                                  : heap->colour + GOOI_COLOUR_STEP);
 }
 
+/* Values whose keys live are marked; then what is weak lets go of the dead. Finalizers bring some
+ * of them back, and weak objects with them, which let go in their turn. */
+static void collect_settle_weak(GooGcHeap *heap, GooGcVisitor *v) {
+    gooi_waiting_settle(heap, v);
+    gooi_weak_clear(heap);
+    if (gooi_finalize_queue_dead(heap, v)) {
+        gooi_weak_clear(heap);
+    }
+    gooi_weak_end(heap);
+}
+
 static void collect_mark(GooGcHeap *heap) {
     GooGcVisitor visitor;
     gooi_visitor_init(&visitor, heap);
+    gooi_weak_begin(heap);
     gooi_roots_visit(heap, &visitor);
     gooi_mark_drain(&visitor);
+    collect_settle_weak(heap, &visitor);
     heap->stats.objects_live = visitor.objects;
     heap->stats.objects_marked += visitor.objects;
 }
 
 static void collect_settle(GooGcHeap *heap) {
     gooi_intern_drop_dead(heap);
+    gooi_weak_call_hooks(heap);
     gooi_finalize_dead(heap);
     gooi_owned_settle(heap);
     heap->live_bytes = gooi_large_sweep(heap) + gooi_sweep_count_live(heap);
@@ -164,6 +178,7 @@ static bool create_init(GooGcHeap *heap) {
     gooi_account_settle(heap);
     heap->colour = GOOI_COLOUR_FIRST_MARK;
     heap->hash_seed = gooi_platform_random();
+    gooi_weak_begin(heap);
     if (heap->options.container) {
         gooi_limit_read_container(heap, "");
     }
@@ -225,6 +240,8 @@ void goo_gc_heap_destroy(GooGcHeap *heap) {
     gooi_owned_deinit(heap);
     heap->magic = 0;
     gooi_intern_deinit(heap);
+    gooi_weak_deinit(heap);
+    gooi_finalize_queue_deinit(heap);
     gooi_pressure_deinit(heap);
     gooi_roots_deinit(heap);
     gooi_mutators_deinit(heap);

@@ -20,6 +20,7 @@
 #include <stdatomic.h>
 
 #include "gc/metadata.h"
+#include "gc/weakness.h"
 #include "goo/gc/inspect.h"
 #include "goo/gc/intern.h"
 #include "runtime/check.h"
@@ -291,6 +292,18 @@ struct GooGcHeap {
     GooiVector finalizables;  /* of void *: objects with a finalize */
     GooGcInternTable *intern_tables;
     uint64_t hash_seed;
+
+    /* weak.c, ephemeron_settle.c, finalize_queue.c */
+    GooiWeakness weak;
+    GooiWaiting waiting;
+    GooiVector weak_hooks;
+    GooiVector finalizers;      /* that wait for their object's death */
+    size_t finalizers_gone;     /* of these, taken back or queued */
+    uint32_t *finalizer_index;
+    size_t finalizer_index_capacity; /* 0 or a power of two */
+    GooiVector finalizer_queue; /* that wait to run */
+    size_t finalizer_queue_head;
+    uint64_t finalizer_next_id;
 
     /* stats.c */
     GooGcStats stats;

@@ -125,8 +125,13 @@ static GOOI_ALWAYS_INLINE uintptr_t gooi_mark_set(GooiMarker *k, uintptr_t objec
                (void *)object);
     *table = (uint8_t)((byte & ~(unsigned)GOO_GC_COLOUR_MASK) | k->colour);
     k->objects++;
-    if ((byte & GOO_GC_LOGGED) != 0) {
-        return 0;
+    if ((byte & (GOO_GC_LOGGED | GOO_GC_ATTENTION)) != 0) {
+        if (GOOI_UNLIKELY((byte & GOO_GC_ATTENTION) != 0)) {
+            gooi_waiting_key_marked(k->visitor->heap, object);
+        }
+        if ((byte & GOO_GC_LOGGED) != 0) {
+            return 0;
+        }
     }
     /* conservative and embedder share the bit that typed and leaf lack */
     return object | GOOI_ENTRY_MARKED | (byte & GOO_GC_KIND_CONSERVATIVE) / 4;

@@ -1,8 +1,9 @@
 /* Roots: what is alive without anybody in the heap referring to it.
  *
- * In the order in which they are visited: slots and pointers, callbacks, handles, precise frames,
- * temporaries, and conservatively the attached threads' stacks with their registers and every stack
- * that was added. A program may use one kind, or mix them.
+ * In the order in which they are visited: slots and pointers, callbacks, handles, objects whose
+ * finalizers are queued, precise frames, temporaries, and conservatively the attached threads'
+ * stacks with their registers and every stack that was added. A program may use one kind, or mix
+ * them.
  *
  * Roots are few beside objects, so nothing here is tuned; removal looks from the newest backwards,
  * as roots mostly come and go like a stack.
@@ -163,6 +164,7 @@ static void roots_visit_mutator(const GooGcMutator *m, GooGcVisitor *v) {
 void gooi_roots_visit(GooGcHeap *heap, GooGcVisitor *v) {
     roots_visit_registered(heap, v);
     roots_visit_handles(heap, v);
+    gooi_finalize_queue_visit(heap, v);
     for (const GooGcMutator *m = heap->mutators; m != NULL; m = m->next) {
         if (m->state != GOOI_MUTATOR_IDLE) {
             roots_visit_mutator(m, v);
