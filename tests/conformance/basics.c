@@ -3,19 +3,6 @@
 #include "goo_memory.h"
 #include "tests/conformance/blocks.h"
 
-/* Whether malloc just refuses a size that can't be, and no tool ends the program for asking. */
-#if GOO_TEST_ADDRESS_SANITIZER || defined(__SANITIZE_THREAD__)
-enum { MALLOC_REFUSES = 0 };
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-enum { MALLOC_REFUSES = 0 };
-#else
-enum { MALLOC_REFUSES = 1 };
-#endif
-#else
-enum { MALLOC_REFUSES = 1 };
-#endif
-
 static const size_t sizes[] = {1,    2,    3,     7,     8,     15,    16,    17,   31,
                                33,   63,   64,    65,    100,   255,   256,   1000, 4095,
                                4096, 4097, 20000, 65000, 65536, 70000, 300000};

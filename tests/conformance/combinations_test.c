@@ -82,7 +82,8 @@ COMBINATION(arena_debug, "arena", LANE, "arena:block=4k,parent=(debug:parent=sui
 COMBINATION(region_tracking, "region", LANE,
             "region:block=4k,large=yes,parent=(tracking:parent=suite)", .persists = true)
 COMBINATION(pool_arena_limit, "pool", LANE | FREES,
-            "pool:size=4k,block=7,parent=(arena:parent=(limit:max=" BUDGET ",parent=suite))",
+            "pool:size=4k,block=7,parent=(arena:block=1k,parent=(limit:max=" BUDGET
+            ",parent=suite))",
             POOLED)
 COMBINATION(scoped_debug, "scoped", LANE, "scoped:parent=(debug:parent=suite)", .persists = false)
 
