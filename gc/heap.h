@@ -202,6 +202,8 @@ typedef struct GooiOwnedTable {
     uint32_t *by_block;    /* the same, or NULL */
     size_t buckets;
     size_t counted_bytes;  /* what no attachment counts */
+    size_t promised;       /* records that are about to be added */
+    _Atomic size_t pending_bytes; /* external already, but not yet in the table */
     uint32_t last_allocator;
     bool settling;         /* blocks of dead owners are being freed */
 } GooiOwnedTable;
