@@ -43,10 +43,14 @@ static void collect_mark(GooGcHeap *heap) {
     gooi_visitor_init(&visitor, heap);
     gooi_weak_begin(heap);
     gooi_roots_visit(heap, &visitor);
-    gooi_mark_drain(&visitor);
+    gooi_mark_all(&visitor);
     collect_settle_weak(heap, &visitor);
-    heap->stats.objects_live = visitor.objects;
-    heap->stats.objects_marked += visitor.objects;
+    size_t objects = visitor.objects;
+    if (visitor.helped) {
+        objects = gooi_sweep_count_marked(heap) + gooi_large_count_marked(heap);
+    }
+    heap->stats.objects_live = objects;
+    heap->stats.objects_marked += objects;
 }
 
 static void collect_settle(GooGcHeap *heap) {
@@ -155,7 +159,7 @@ size_t goo_gc_release(GooGcHeap *heap) {
 /* --- beginning and end --- */
 
 static int create_check_options(const GooGcOptions *o) {
-    if (o->generational || o->concurrent || o->marker_threads > 1) {
+    if (o->generational || o->concurrent) {
         return ENOTSUP;
     }
     bool sizing_known = (unsigned)o->sizing <= GOO_GC_SIZING_ADAPTIVE;
@@ -177,6 +181,7 @@ static bool create_init(GooGcHeap *heap) {
     }
     gooi_account_settle(heap);
     heap->colour = GOOI_COLOUR_FIRST_MARK;
+    heap->team_heap_min = GOOI_TEAM_HEAP_MIN;
     heap->hash_seed = gooi_platform_random();
     gooi_weak_begin(heap);
     if (heap->options.container) {

@@ -43,6 +43,8 @@
 /* Memory that was empty for so many ticks goes back to the OS. */
 #define GOOI_DECAY_TICKS 8
 
+#define GOOI_TEAM_HEAP_MIN ((size_t)4 << 20)
+
 #define GOOI_HEAP_MAGIC UINT64_C(0x70616548206f6f47) /* "Goo Heap" */
 
 /* --- space --- */
@@ -133,6 +135,14 @@ typedef struct GooiStack {
 
 typedef void (*GooiObserveFn)(void *ctx, const void *slot, uintptr_t target);
 
+/* Address space of which `committed` bytes can be used; tests make `reserved` less. */
+typedef struct GooiMarkStack {
+    uintptr_t *entries;
+    size_t committed, reserved;
+} GooiMarkStack;
+
+typedef struct GooiMarkTeam GooiMarkTeam;
+
 struct GooGcVisitor {
     GooGcHeap *heap;
     uintptr_t base;             /* an address is in the heap iff address - base < size */
@@ -140,7 +150,10 @@ struct GooGcVisitor {
     GooGcValueEncoding encoding; /* with plain pointers written as an address mask of all ones */
     uint8_t colour;              /* what marking sets */
     bool scattered; /* objects are popped far from each other: prefetch through a ring */
-    uintptr_t *stack, *top, *end; /* entries below top; end: as far as it is committed */
+    GooiMarkStack *memory;
+    uintptr_t *stack, *top, *end; /* entries from stack to top; end: as far as it is committed */
+    GooiMarkTeam *team;          /* NULL: marks alone */
+    bool helped;                 /* others marked too: `objects` may count some twice */
     bool backwards;              /* references lie ahead of their objects: visit the last one first,
                                     so that the first is popped first and addresses ascend */
     size_t objects;              /* marked so far */
@@ -264,13 +277,12 @@ struct GooGcHeap {
     /* the cycle: gc.c */
     uint8_t colour;           /* the current mark colour */
     bool collecting;          /* the lock's owner collects or runs a callback: no allocation */
-    bool overflowed;          /* the mark stack dropped something */
+    _Atomic bool overflowed;  /* a mark stack dropped something */
     _Atomic bool refused;     /* the last request failed for the hard limit */
     bool tight;               /* memory was short: holes of one granule count, until it is not */
     _Atomic uint32_t disable_depth;
-    uintptr_t *mark_stack;
-    size_t mark_stack_committed;
-    size_t mark_stack_reserved; /* bytes; tests make it less */
+    GooiMarkStack mark_stack;
+    size_t team_heap_min;     /* smaller ones are marked before help arrives; tests make it less */
 
     /* pace.c, pressure.c */
     size_t live_bytes;        /* found by the last collection */
@@ -387,6 +399,7 @@ void gooi_region_give_back(GooGcMutator *m, GooiRegion *region);
 
 /* sweep.c */
 size_t gooi_sweep_count_live(GooGcHeap *heap);
+size_t gooi_sweep_count_marked(const GooGcHeap *heap); /* objects in blocks */
 void gooi_sweep_begin(GooGcHeap *heap);
 void gooi_sweep_finish(GooGcHeap *heap);
 size_t gooi_sweep_block(GooGcHeap *heap, uintptr_t block, uint64_t *occupied);
@@ -396,6 +409,7 @@ size_t gooi_sweep_release_idle(GooGcHeap *heap, uint8_t ticks, size_t most);
 /* large.c */
 void *gooi_large_alloc(GooGcHeap *heap, size_t size, unsigned metadata);
 size_t gooi_large_sweep(GooGcHeap *heap); /* the bytes of those that live */
+size_t gooi_large_count_marked(const GooGcHeap *heap);
 size_t gooi_large_size(const GooGcHeap *heap, uintptr_t object);
 uintptr_t gooi_large_base_of(const GooGcHeap *heap, uintptr_t address);
 size_t gooi_large_release_empty(GooGcHeap *heap);
@@ -438,9 +452,20 @@ void gooi_alloc_hide_here(GooGcHeap *heap); /* of this thread's mutator, if it h
 
 /* mark.c */
 void gooi_visitor_init(GooGcVisitor *v, GooGcHeap *heap);
+void gooi_visitor_use_stack(GooGcVisitor *v, GooiMarkStack *stack);
 void gooi_mark_drain(GooGcVisitor *v);
+void gooi_mark_drain_shared(GooGcVisitor *v); /* until its team has nothing left */
+void gooi_mark_all(GooGcVisitor *v); /* the same as drain, with the help of others */
 size_t gooi_mark_stack_release(GooGcHeap *heap); /* to its least; the bytes given back */
+size_t gooi_mark_stack_shrink(GooGcHeap *heap, GooiMarkStack *stack);
 void gooi_mark_conservative(GooGcVisitor *v, const void *low, const void *high);
+
+/* team.c */
+bool gooi_team_drain(GooGcVisitor *v);
+bool gooi_team_init(void);
+void gooi_team_disband(void);
+void gooi_team_fork_begins(void);
+void gooi_team_fork_ends(bool in_child);
 
 /* roots.c */
 void gooi_roots_visit(GooGcHeap *heap, GooGcVisitor *v);

@@ -233,6 +233,22 @@ size_t gooi_large_sweep(GooGcHeap *heap) {
     return live;
 }
 
+size_t gooi_large_count_marked(const GooGcHeap *heap) {
+    size_t count = 0;
+    for (uint32_t i = 0; i < heap->slab_count; i++) {
+        uint32_t kind = heap->slabs[i].kind;
+        const GooiSlab *slab = (const GooiSlab *)gooi_slab_address(heap, i);
+        size_t end = kind == GOOI_SLAB_LARGE  ? GOOI_SLAB_PAGES
+                     : kind == GOOI_SLAB_HUGE ? GOOI_FIRST_PAGE + 1
+                                              : GOOI_FIRST_PAGE;
+        for (size_t p = GOOI_FIRST_PAGE; p < end; p++) {
+            uintptr_t object = (uintptr_t)slab + (p << GOOI_PAGE_LOG2);
+            count += slab->run_size[p] != 0 && !large_is_dead(heap, object);
+        }
+    }
+    return count;
+}
+
 /* Gives pages [first, end) back, as far as they make up whole pages of the OS; the bytes. */
 static size_t large_discard(GooGcHeap *heap, GooiSlab *slab, size_t first, size_t end) {
     size_t unit = gooi_platform_page_size() >> GOOI_PAGE_LOG2;

@@ -83,8 +83,8 @@ static bool space_reserve(GooGcHeap *heap, size_t reserve) {
     heap->reservation_size = total;
     heap->slabs = (GooiSlabEntry *)(void *)start;
     heap->first_regions = (GooiRegion *)(void *)(start + sides.directory);
-    heap->mark_stack = (uintptr_t *)(void *)(start + sides.directory + sides.regions);
-    heap->mark_stack_reserved = sides.stack;
+    heap->mark_stack.entries = (uintptr_t *)(void *)(start + sides.directory + sides.regions);
+    heap->mark_stack.reserved = sides.stack;
     heap->base = (uintptr_t)start + sides.total;
     heap->size = reserve;
     heap->slab_limit = (uint32_t)(reserve >> GOOI_SLAB_LOG2);

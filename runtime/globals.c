@@ -23,6 +23,7 @@ _Atomic uint32_t gooi_heap_count = 0;
 GooGcHeap *gooi_heaps = NULL;
 atomic_flag gooi_heaps_lock = ATOMIC_FLAG_INIT;
 bool gooi_fork_registered = false;
+GooiMarkTeam *gooi_mark_team = NULL;
 _Atomic size_t gooi_heaps_accounted = 0;
 _Atomic size_t gooi_heaps_external = 0;
 

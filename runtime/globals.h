@@ -137,6 +137,10 @@ extern GooGcHeap *gooi_heaps;
 extern atomic_flag gooi_heaps_lock;
 extern bool gooi_fork_registered;
 
+/* The threads that help to mark (gc/team.h). */
+typedef struct GooiMarkTeam GooiMarkTeam;
+extern GooiMarkTeam *gooi_mark_team; /* while there are heaps */
+
 /* What the accounts of all heaps hold (gc/account.c), and the external part of it. */
 extern _Atomic size_t gooi_heaps_accounted;
 extern _Atomic size_t gooi_heaps_external;

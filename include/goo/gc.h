@@ -31,8 +31,8 @@
  *
  * A collection can run inside any call that says "may collect", and in no other.
  *
- * In this version collections stop the world, and one thread marks. `generational`, `concurrent`
- * and `marker_threads` above 1 answer NULL with ENOTSUP.
+ * In this version collections stop the world. `generational` and `concurrent` answer NULL with
+ * ENOTSUP.
  *
  * Threads, unless a call says otherwise. A call that takes a GooGcMutator: the thread that it
  * belongs to; from another one it is an error where it can report one, else a panic. A call that
@@ -108,7 +108,8 @@ typedef struct GooGcOptions {
     bool scan_stacks;        /* false: scan attached threads' stacks and registers */
     bool generational;       /* false; true is not in this version */
     bool concurrent;         /* false; true is not in this version */
-    uint32_t marker_threads; /* 0: chosen (1 in this version); more than 1 is not in this version */
+    uint32_t marker_threads; /* 0: one for each core that the process may use, at most 8. Above 1,
+                                trace callbacks run on several threads at a time */
     GooGcValueEncoding encoding; /* plain pointers */
     void (*trace_embedder)(void *object, GooGcVisitor *v, void *user); /* traces the objects of
                                 goo_gc_alloc_embedder, as GooGcType.trace would */

@@ -129,14 +129,14 @@ static void chain_check(Chain *c, size_t live) {
 static void chain_run(const char *options, size_t count, ChainOrder order, size_t stack) {
     Chain c = {0};
     chain_begin(&c, options, count, order);
-    size_t whole = c.heap->mark_stack_reserved;
-    c.heap->mark_stack_reserved = stack != 0 ? stack : whole;
+    size_t whole = c.heap->mark_stack.reserved;
+    c.heap->mark_stack.reserved = stack != 0 ? stack : whole;
     for (int round = 0; round < 2; round++) {
         chain_check(&c, count + 1);
     }
     c.first_key = NULL;
     chain_check(&c, 0);
-    c.heap->mark_stack_reserved = whole;
+    c.heap->mark_stack.reserved = whole;
     goo_gc_heap_destroy(c.heap);
 }
 
@@ -167,7 +167,7 @@ GOO_TEST(gc_ephemeron, many_wait_for_one_key) {
     GooGcHeap *heap = heap_of("");
     GooGcMutator *m = goo_gc_attach(heap);
     goo_gc_disable(heap);
-    size_t whole = heap->mark_stack_reserved;
+    size_t whole = heap->mark_stack.reserved;
     void **all = goo_gc_alloc(m, &pointers_type, (COUNT + 2) * sizeof *all);
     goo_gc_push(m, all);
     Pair *gate = pair_new(m, NULL, NULL, 0);
@@ -180,7 +180,7 @@ GOO_TEST(gc_ephemeron, many_wait_for_one_key) {
     }
     goo_gc_write_pointer(m, all, &all[1 + COUNT], goo_gc_ephemeron_new(m, gate, key));
     goo_gc_enable(heap);
-    heap->mark_stack_reserved = 4096;
+    heap->mark_stack.reserved = 4096;
     for (int round = 0; round < 2; round++) {
         collect(m);
         CHECK_EQ(goo_gc_get_stats(heap).objects_live, 4 * COUNT + 4);
@@ -190,7 +190,7 @@ GOO_TEST(gc_ephemeron, many_wait_for_one_key) {
     collect(m);
     CHECK_EQ(goo_gc_get_stats(heap).objects_live, COUNT + 2);
     CHECK(goo_gc_get_stats(heap).metadata_bytes < 4u << 20); /* the room was given back */
-    heap->mark_stack_reserved = whole;
+    heap->mark_stack.reserved = whole;
     goo_gc_heap_destroy(heap);
 }
 

@@ -314,8 +314,8 @@ static void graph_run(const char *options, uint64_t seed, size_t steps, size_t s
     model->heap = heap_of(options);
     model->m = goo_gc_attach(model->heap);
     model->random = seed;
-    size_t whole = model->heap->mark_stack_reserved;
-    model->heap->mark_stack_reserved = stack_reserved != 0 ? stack_reserved : whole;
+    size_t whole = model->heap->mark_stack.reserved;
+    model->heap->mark_stack.reserved = stack_reserved != 0 ? stack_reserved : whole;
     graph_hold(model, -1, -1, -1);
     model->held[3] = -1;
     CHECK_EQ(goo_gc_weak_hook_add(model->heap, graph_hook, model), GOO_OK);
@@ -332,7 +332,7 @@ static void graph_run(const char *options, uint64_t seed, size_t steps, size_t s
         }
     }
     CHECK_EQ(goo_gc_verify(model->heap, NULL), GOO_OK);
-    model->heap->mark_stack_reserved = whole;
+    model->heap->mark_stack.reserved = whole;
     goo_gc_heap_destroy(model->heap);
     free(model);
 }

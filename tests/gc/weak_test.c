@@ -94,8 +94,8 @@ GOO_TEST(gc_weak, a_hundred_thousand_under_a_small_stack) {
     enum { COUNT = 100000 };
     GooGcHeap *heap = heap_of("");
     GooGcMutator *m = goo_gc_attach(heap);
-    size_t whole = heap->mark_stack_reserved;
-    heap->mark_stack_reserved = 4096;
+    size_t whole = heap->mark_stack.reserved;
+    heap->mark_stack.reserved = 4096;
     void **all = goo_gc_alloc(m, &pointers_type, (COUNT + 1) * sizeof *all);
     goo_gc_push(m, all);
     void **kept = goo_gc_alloc(m, &pointers_type, (COUNT / 2 + 1) * sizeof *kept);
@@ -116,7 +116,7 @@ GOO_TEST(gc_weak, a_hundred_thousand_under_a_small_stack) {
     }
     CHECK_EQ(goo_gc_get_stats(heap).objects_live, COUNT + COUNT / 2 + 2);
     CHECK_EQ(goo_gc_verify(heap, NULL), GOO_OK);
-    heap->mark_stack_reserved = whole;
+    heap->mark_stack.reserved = whole;
     goo_gc_heap_destroy(heap);
 }
 
