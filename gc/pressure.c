@@ -123,6 +123,20 @@ static bool pressure_reserve(GooAllocator *a, size_t bytes) {
     return refused == NULL;
 }
 
+/* Counts the bytes of a block that is there, over the limit if need be. */
+static void pressure_restore(GooAllocator *a, size_t bytes) {
+    pressure_lock();
+    for (GooiAttachment *item = gooi_attachments; item != NULL; item = item->next) {
+        if (item->allocator == a) {
+            gooi_account_over_limit(item->heap, bytes);
+            atomic_fetch_add_explicit(&item->heap->external_bytes, bytes, memory_order_relaxed);
+            atomic_fetch_add_explicit(&gooi_heaps_external, bytes, memory_order_relaxed);
+            item->bytes += bytes;
+        }
+    }
+    pressure_unlock();
+}
+
 static void pressure_settle(GooAllocator *a) {
     bool due = false;
     pressure_lock();
@@ -206,6 +220,7 @@ static bool pressure_collect(GooAllocator *a) {
 void gooi_pressure_init(void) {
     gooi_hooks.pressure_reserve = pressure_reserve;
     gooi_hooks.pressure_settle = pressure_settle;
+    gooi_hooks.pressure_restore = pressure_restore;
     gooi_hooks.pressure_release = pressure_release;
     gooi_hooks.pressure_release_all_but = pressure_release_all_but;
     gooi_hooks.collect = pressure_collect;

@@ -19,6 +19,7 @@
 
 #include "gc/heap.h"
 #include "runtime/bits.h"
+#include "runtime/budget.h"
 #include "runtime/globals.h"
 #include "runtime/platform/platform.h"
 
@@ -108,6 +109,7 @@ bool gooi_space_init(GooGcHeap *heap) {
 
 void gooi_space_deinit(GooGcHeap *heap) {
     gooi_platform_release(heap->reservation, heap->reservation_size);
+    gooi_limit_give_back(heap->used_bytes + heap->metadata_bytes);
     atomic_fetch_sub(&gooi_heaps_accounted, gooi_accounted(heap));
     atomic_fetch_sub(&gooi_heaps_external, heap->external_bytes);
     gooi_heap_count--;

@@ -44,6 +44,14 @@
 #define GOOI_PAUSE() ((void)0)
 #endif
 
+/* For declarations of variables that other files define: hidden like their definitions, so that
+ * code for a shared library reaches them without a look-up. */
+#if defined(__ELF__) && (defined(__GNUC__) || defined(__clang__))
+#define GOOI_HIDDEN __attribute__((visibility("hidden")))
+#else
+#define GOOI_HIDDEN
+#endif
+
 /* Thread-local storage. In an ELF shared library the initial-exec model saves a call per access;
  * the few words that this library keeps fit the room that loaders leave for late libraries. */
 #if defined(__ELF__) && (defined(__GNUC__) || defined(__clang__))

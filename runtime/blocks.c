@@ -118,6 +118,7 @@ void gooi_blocks_add(GooiBlock *block, const GooiRequest *request, void *ptr) {
     *block = (GooiBlock){
         .ptr = ptr,
         .size = request->size,
+        .padding = request->padding,
         .header = request->header,
         .alignment = request->alignment,
         .allocator = request->allocator,
@@ -306,7 +307,7 @@ void gooi_blocks_give_back(GooiBlock *chain, bool kept) {
         if (kept && block->freeing_thread != 0 && block->allocator != NULL) {
             blocks_check_kept(block);
             GooAllocator *a = block->allocator;
-            a->free(a->context, block->ptr, block->size, block->alignment);
+            a->free(a->context, block->ptr, block->size + block->padding, block->alignment);
         }
         gooi_blocks_drop(block);
     }

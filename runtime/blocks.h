@@ -34,7 +34,8 @@ enum {
 typedef struct GooiBlock {
     struct GooiBlock *next;
     void *ptr;
-    size_t size; /* as the mechanism saw it, header included */
+    size_t size;    /* header included */
+    size_t padding; /* what the mechanism knows beyond it */
     size_t header, alignment;
     GooAllocator *allocator;
     GooiSite allocated, freed;

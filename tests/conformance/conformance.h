@@ -29,7 +29,6 @@ typedef struct Conformance {
     bool lifo;             /* frees and moves in reverse order only */
     bool persists;         /* GOO_ALLOC_PERSIST survives a reset */
     bool fails_whole;      /* a parent that fails can only make create fail */
-    bool counts_headers;   /* counters of its own see the legacy API's hidden bytes */
     bool guards;           /* watches what lies right behind the bytes that were asked for */
 } Conformance;
 

@@ -52,9 +52,10 @@ typedef struct GooMemoryConfig {
      * gives them back. */
     bool never_unmap;
     bool retain_metadata; /* a double free tells where and on which thread it was freed first */
-    /* How many bytes may be live at once; beyond that requests fail with ENOMEM. Blocks from before
-     * are not counted, and freeing them makes room. Collected heaps have limits of their own.
-     * 0 = none */
+    /* How many bytes may be live at once; beyond that requests fail with ENOMEM. Collected heaps
+     * count with what they hold, garbage and tables included; one that is refused collects, as at
+     * a limit of its own. Blocks from before are not counted, and freeing them makes room. 0 =
+     * none */
     size_t limit_bytes;
     GooAllocator *default_allocator; /* NULL = leave it as it is, at first system */
 } GooMemoryConfig;
@@ -114,7 +115,8 @@ GOO_API void goo_memory_free_at(GooAllocator *a, void *ptr, size_t size, const c
 
 /* Allocates with an alignment and options (GOO_ALLOC_*, or'ed). A block with GOO_ALLOC_PAGE is
  * freed with the size and the alignment that were asked for, not the rounded ones. An allocator
- * written by hand sees GOO_ALLOC_PAGE as a page's alignment and whole pages. */
+ * written by hand sees a page's alignment and whole pages, when it allocates and when it frees;
+ * while such blocks live, frees look them up. */
 GOO_API void *goo_memory_alloc_options(GooAllocator *a, size_t size, size_t alignment,
                                        GooAllocOptions options);
 /* As goo_memory_realloc. GOO_ALLOC_ZERO zeroes what was added. */
