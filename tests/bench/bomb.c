@@ -75,6 +75,14 @@ static bool make_live_set(GooGcMutator *m, Node **list) {
     return true;
 }
 
+/* Every page of it comes to be. */
+static void touch(char *block, size_t size) {
+    for (size_t i = 0; i < size; i += 1024) {
+        block[i] = 1;
+    }
+    block[size - 1] = 1;
+}
+
 static bool drop_bomb(size_t block_size, double growth, Outcome *out) {
     GooGcOptions options = goo_gc_default_options();
     options.growth_factor = growth;
@@ -95,8 +103,7 @@ static bool drop_bomb(size_t block_size, double growth, Outcome *out) {
         if (block == NULL) {
             return false;
         }
-        block[0] = 1;
-        block[block_size - 1] = 1;
+        touch(block, block_size);
     }
     out->seconds = (bench_now_ns() - start) / 1e9;
     GooGcStats after = goo_gc_get_stats(heap);
@@ -121,8 +128,7 @@ static double churn_blocks(size_t block_size) {
         if (*block == NULL) {
             return -1;
         }
-        (*block)[0] = 1;
-        (*block)[block_size - 1] = 1;
+        touch(*block, block_size);
     }
     return (bench_now_ns() - start) / 1e9;
 }

@@ -444,6 +444,43 @@ GOO_TEST(gc_owned, an_owner_of_many_blocks) {
     free(blocks);
 }
 
+/* A bomb of wrappers, small: `count` objects of 16 bytes come and go over 16 MiB of live ones, each
+ * with a block. What hangs outside brings collections, and not many more than the headroom makes
+ * necessary; the heap's whole account stays near what it is sized for. */
+static void owned_bomb(const char *options, double growth, size_t size, size_t count) {
+    GooGcHeap *heap = heap_of(options);
+    GooGcMutator *m = goo_gc_attach(heap);
+    Pair *list = NULL;
+    CHECK_EQ(goo_gc_root_add_pointer(heap, &list), GOO_OK);
+    size_t live = (size_t)16 << 20;
+    for (size_t i = 0; i < live; i += 64) {
+        Pair *pair = goo_gc_alloc(m, &pair_type, 64);
+        pair->first = list;
+        list = pair;
+    }
+    collect(m);
+    GooGcStats base = goo_gc_get_stats(heap);
+    for (size_t i = 0; i < count; i++) {
+        void *owner = goo_gc_alloc_leaf(m, 16);
+        CHECK(goo_gc_owned_alloc(m, owner, NULL, size) != NULL);
+    }
+    GooGcStats s = goo_gc_get_stats(heap);
+    double least = (double)count * (double)(size + 16) / ((double)live * (growth - 1));
+    double collections = (double)(s.collections_full - base.collections_full);
+    CHECK_MSG(collections <= 1.1 * least + 1 && collections >= least - 2,
+              "%.0f collections, %.1f necessary", collections, least);
+    double most = (growth + 0.1) * (double)(base.heap_bytes + base.metadata_bytes);
+    CHECK_MSG((double)s.peak_bytes <= most, "%zu bytes, %.0f expected", s.peak_bytes, most);
+    goo_gc_heap_destroy(heap);
+}
+
+GOO_TEST(gc_owned, bomb) {
+    owned_bomb("growth=2", 2, 880, 200000);
+    owned_bomb("growth=1.25", 1.25, 880, 100000);
+    owned_bomb("growth=2", 2, 8800, 20000);
+    owned_bomb("growth=1.25", 1.25, 8800, 10000);
+}
+
 /* Random owners, blocks and adjustments against a shadow of what each owner has. */
 enum { OWNERS = 300, BLOCKS = 12, ALLOCATORS = 4 };
 
