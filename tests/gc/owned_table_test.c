@@ -77,8 +77,10 @@ GOO_TEST(gc_owned_table, side_memory_fails_at_every_request) {
         side_requests = 0;
         side_fails_at = n;
         heap->side = &side;
-        done = owned_program(heap, m, allocators);
-        CHECK_EQ(done, side_requests < n);
+        bool all = owned_program(heap, m, allocators); /* maybe thanks to a collection */
+        done = side_requests < n;
+        CHECK(all || !done);
+        CHECK(n > 1 || !all);
         side_fails_at = 0;
         CHECK_EQ(goo_gc_verify(heap, stderr), GOO_OK);
         collect(m);
