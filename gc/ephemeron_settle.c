@@ -17,7 +17,7 @@
  *         gooi_waiting_clear takes it away. Not earlier: a marker racing on the same byte might
  *         store it again.
  *
- * Threads: counting a pair takes the heap's lock; gooi_waiting_key_marked is for any marker; the
+ * Threads: counting a pair is for any mutator; gooi_waiting_key_marked is for any marker; the
  * rest is the collector's, between drains.
  *
  * Source: ephemeron tables after Barros and Ierusalimschy, "Eliminating cycles in weak tables"
@@ -36,7 +36,7 @@ enum {
 
 #define GOOI_WAITING_MIN ((size_t)64)
 #define GOOI_WAITING_MAX ((size_t)1 << 31)
-#define GOOI_WAITING_NODE_SIZE (sizeof(uintptr_t) + 2 * sizeof(uint32_t))
+#define GOOI_WAITING_SIZE (sizeof(GooiWaitingNode) + sizeof(uint32_t))
 #define GOOI_LOOK_STEP 512 /* pairs looked at between two drains: the mark stack stays short */
 #define GOOI_LOOK_AHEAD 12
 
@@ -46,15 +46,14 @@ _Static_assert(_Alignof(GooiPair) > GOOI_WAITING_BITS, "a pair's address must ha
 
 static bool waiting_set_capacity(GooGcHeap *heap, size_t capacity) {
     GooiWaiting *w = &heap->waiting;
-    void *block = gooi_side_alloc(heap, capacity * GOOI_WAITING_NODE_SIZE);
+    void *block = gooi_side_alloc(heap, capacity * GOOI_WAITING_SIZE);
     if (block == NULL) {
         return false;
     }
-    gooi_side_free(heap, w->pairs, w->capacity * GOOI_WAITING_NODE_SIZE);
-    w->pairs = block;
-    w->next = (uint32_t *)(w->pairs + capacity);
-    w->buckets = w->next + capacity;
-    w->capacity = (uint32_t)capacity;
+    gooi_side_free(heap, w->nodes, w->capacity * GOOI_WAITING_SIZE);
+    w->nodes = block;
+    w->buckets = (uint32_t *)(w->nodes + capacity);
+    atomic_store_explicit(&w->capacity, (uint32_t)capacity, memory_order_relaxed);
     return true;
 }
 
@@ -69,12 +68,22 @@ static bool waiting_reserve(GooGcHeap *heap, size_t needed) {
     return capacity <= GOOI_WAITING_MAX && waiting_set_capacity(heap, capacity);
 }
 
-static bool waiting_try_count(GooGcHeap *heap) {
+static bool waiting_reserve_counted(GooGcHeap *heap) {
     gooi_heap_lock(heap);
-    bool room = waiting_reserve(heap, heap->weak.pairs + 1);
-    heap->weak.pairs += room ? 1 : 0;
+    bool room = waiting_reserve(heap, heap->weak.pairs);
     gooi_heap_unlock(heap);
     return room;
+}
+
+/* Counted first and room made for all that are counted: so mostly nobody takes the lock. */
+static bool waiting_try_count(GooGcHeap *heap) {
+    size_t before = atomic_fetch_add_explicit(&heap->weak.pairs, 1, memory_order_relaxed);
+    if (before < atomic_load_explicit(&heap->waiting.capacity, memory_order_relaxed) ||
+        waiting_reserve_counted(heap)) {
+        return true;
+    }
+    gooi_waiting_uncount_pair(heap);
+    return false;
 }
 
 /* Counts one pair more, with room to wait. False, errno ENOMEM, when there is none even after a
@@ -82,11 +91,15 @@ static bool waiting_try_count(GooGcHeap *heap) {
 bool gooi_waiting_count_pair(GooGcMutator *m) {
     m->heap->refused = false;
     if (waiting_try_count(m->heap) ||
-        (gooi_collect_emergency(m->heap, GOOI_WAITING_NODE_SIZE) && waiting_try_count(m->heap))) {
+        (gooi_collect_emergency(m->heap, GOOI_WAITING_SIZE) && waiting_try_count(m->heap))) {
         return true;
     }
-    gooi_alloc_fail(m, GOOI_WAITING_NODE_SIZE);
+    gooi_alloc_fail(m, GOOI_WAITING_SIZE);
     return false;
+}
+
+void gooi_waiting_uncount_pair(GooGcHeap *heap) {
+    atomic_fetch_sub_explicit(&heap->weak.pairs, 1, memory_order_relaxed);
 }
 
 /* Gives back room that is far too much; where there is no memory for less it stays. */
@@ -101,33 +114,33 @@ void gooi_waiting_trim(GooGcHeap *heap) {
 }
 
 void gooi_waiting_deinit(GooGcHeap *heap) {
-    gooi_side_free(heap, heap->waiting.pairs, heap->waiting.capacity * GOOI_WAITING_NODE_SIZE);
-    heap->waiting.pairs = NULL;
+    gooi_side_free(heap, heap->waiting.nodes, heap->waiting.capacity * GOOI_WAITING_SIZE);
+    heap->waiting.nodes = NULL;
 }
 
 /* --- nodes --- */
 
-static GooiPair *waiting_pair(const GooiWaiting *w, uint32_t node) {
-    return (GooiPair *)(w->pairs[node] & ~(uintptr_t)GOOI_WAITING_BITS);
+static GooiPair *waiting_pair(const GooiWaitingNode *node) {
+    return (GooiPair *)(node->pair & ~(uintptr_t)GOOI_WAITING_BITS);
 }
 
-static uint32_t *waiting_bucket(GooiWaiting *w, const void *key) {
-    return &w->buckets[(gooi_weak_hash(key) >> 32) & (w->bucket_count - 1)];
+static uint32_t waiting_hash(const void *key) {
+    return (uint32_t)(gooi_weak_hash(key) >> 32);
 }
 
-static void waiting_link(GooiWaiting *w, uint32_t node) {
-    uint32_t *bucket = waiting_bucket(w, waiting_pair(w, node)->key);
-    w->next[node] = *bucket;
-    *bucket = node + 1;
+static void waiting_link(GooiWaiting *w, uint32_t index) {
+    uint32_t *bucket = &w->buckets[w->nodes[index].hash & (w->bucket_count - 1)];
+    w->nodes[index].next = *bucket;
+    *bucket = index + 1;
 }
 
 /* Twice as many buckets, as the nodes become more. */
 static void waiting_grow_buckets(GooiWaiting *w) {
     w->bucket_count = w->bucket_count == 0 ? (uint32_t)GOOI_WAITING_MIN : w->bucket_count * 2;
     memset(w->buckets, 0, w->bucket_count * sizeof *w->buckets);
-    for (uint32_t node = 0; node < w->count; node++) {
-        if ((w->pairs[node] & GOOI_WAITING_RESOLVED) == 0) {
-            waiting_link(w, node);
+    for (uint32_t i = 0; i < w->count; i++) {
+        if ((w->nodes[i].pair & GOOI_WAITING_RESOLVED) == 0) {
+            waiting_link(w, i);
         }
     }
 }
@@ -141,7 +154,8 @@ static void waiting_add(GooiWaiting *w, GooiPair *pair) {
     uint8_t *byte = gooi_metadata_of((uintptr_t)pair->key);
     bool ours = (*byte & GOO_GC_ATTENTION) == 0;
     *byte |= GOO_GC_ATTENTION;
-    w->pairs[w->count] = (uintptr_t)pair | (ours ? GOOI_WAITING_OURS : 0);
+    w->nodes[w->count].pair = (uintptr_t)pair | (ours ? GOOI_WAITING_OURS : 0);
+    w->nodes[w->count].hash = waiting_hash(pair->key);
     waiting_link(w, w->count++);
     w->pending++;
 }
@@ -149,17 +163,19 @@ static void waiting_add(GooiWaiting *w, GooiPair *pair) {
 /* --- the marker's side --- */
 
 static void waiting_resolve(GooiWaiting *w, uintptr_t key) {
-    uint32_t *link = waiting_bucket(w, (const void *)key);
+    uint32_t hash = waiting_hash((const void *)key);
+    uint32_t *link = &w->buckets[hash & (w->bucket_count - 1)];
     while (*link != 0) {
-        uint32_t node = *link - 1;
-        if ((uintptr_t)waiting_pair(w, node)->key != key) {
-            link = &w->next[node];
+        uint32_t index = *link;
+        GooiWaitingNode *node = &w->nodes[index - 1];
+        if (node->hash != hash || (uintptr_t)waiting_pair(node)->key != key) {
+            link = &node->next;
             continue;
         }
-        *link = w->next[node];
-        w->pairs[node] |= GOOI_WAITING_RESOLVED;
-        w->next[node] = w->ready;
-        w->ready = node + 1;
+        *link = node->next;
+        node->pair |= GOOI_WAITING_RESOLVED;
+        node->next = w->ready;
+        w->ready = index;
         atomic_fetch_sub_explicit(&w->pending, 1, memory_order_relaxed);
     }
 }
@@ -190,9 +206,9 @@ static bool waiting_look(GooGcHeap *heap, GooGcVisitor *v, GooiPair *pairs, size
     GooiMarker k;
     gooi_marker_load(&k, v);
     for (size_t i = 0; i < count; i++) {
-        const void *ahead = i + GOOI_LOOK_AHEAD < count ? pairs[i + GOOI_LOOK_AHEAD].key : NULL;
-        if (ahead != NULL) {
-            GOOI_PREFETCH(gooi_metadata_of((uintptr_t)ahead));
+        if (i + GOOI_LOOK_AHEAD < count && pairs[i + GOOI_LOOK_AHEAD].key != NULL) {
+            GOOI_PREFETCH(gooi_metadata_of((uintptr_t)pairs[i + GOOI_LOOK_AHEAD].key));
+            GOOI_PREFETCH(gooi_metadata_of((uintptr_t)pairs[i + GOOI_LOOK_AHEAD].value));
         }
         if (pairs[i].key == NULL) {
             continue;
@@ -224,9 +240,9 @@ static bool waiting_take_ready(GooGcHeap *heap, GooGcVisitor *v) {
     GooiWaiting *w = &heap->waiting;
     bool any = w->ready != 0;
     while (w->ready != 0) {
-        uint32_t node = w->ready - 1;
-        w->ready = w->next[node];
-        goo_gc_visit_pointer(v, &waiting_pair(w, node)->value);
+        const GooiWaitingNode *node = &w->nodes[w->ready - 1];
+        w->ready = node->next;
+        goo_gc_visit_pointer(v, &waiting_pair(node)->value);
     }
     return any;
 }
@@ -245,9 +261,10 @@ void gooi_waiting_settle(GooGcHeap *heap, GooGcVisitor *v) {
 /* What waits now waits in vain. Keys lose the attention that was ours; the table is empty. */
 void gooi_waiting_clear(GooGcHeap *heap) {
     GooiWaiting *w = &heap->waiting;
-    for (uint32_t node = 0; node < w->count; node++) {
-        if ((w->pairs[node] & GOOI_WAITING_OURS) != 0) {
-            *gooi_metadata_of((uintptr_t)waiting_pair(w, node)->key) &= (uint8_t)~GOO_GC_ATTENTION;
+    for (uint32_t i = 0; i < w->count; i++) {
+        if ((w->nodes[i].pair & GOOI_WAITING_OURS) != 0) {
+            uintptr_t key = (uintptr_t)waiting_pair(&w->nodes[i])->key;
+            *gooi_metadata_of(key) &= (uint8_t)~GOO_GC_ATTENTION;
         }
     }
     w->count = w->bucket_count = 0;

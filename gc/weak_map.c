@@ -259,7 +259,7 @@ bool goo_gc_weak_map_remove(GooGcMutator *m, GooGcWeakMap *map, const void *key)
     weak_table_close(map->table, (size_t)(found - map->table->pairs));
     goo_gc_barrier(m, map);
     map->count--;
-    m->heap->weak.pairs--;
+    gooi_waiting_uncount_pair(m->heap);
     return true;
 }
 

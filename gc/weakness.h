@@ -72,16 +72,21 @@ struct GooGcWeakMap {
     bool has_unmarked; /* while settling: some key was not marked when the map was looked at */
 };
 
-/* A table of pairs by key, empty but while a collection settles. All arrays are in one block. */
+typedef struct GooiWaitingNode {
+    uintptr_t pair; /* address of a GooiPair | bits of ephemeron_settle.c */
+    uint32_t next;  /* of the same bucket, or of the ready list; index + 1, 0 ends */
+    uint32_t hash;  /* of the key */
+} GooiWaitingNode;
+
+/* A table of pairs by key, empty but while a collection settles. Both arrays are in one block. */
 typedef struct GooiWaiting {
-    uintptr_t *pairs;  /* address of a GooiPair | bits of ephemeron_settle.c */
-    uint32_t *next;    /* of the same bucket, or of the ready list; index + 1, 0 ends */
-    uint32_t *buckets; /* as next */
-    uint32_t capacity; /* a power of two, of each array */
+    GooiWaitingNode *nodes;
+    uint32_t *buckets;          /* index + 1 of a node; 0: empty */
+    _Atomic uint32_t capacity;  /* 0 or a power of two, of both arrays; changes under the lock */
     uint32_t count, bucket_count;
-    uint32_t ready;          /* pairs whose key was marked while they waited */
-    _Atomic uint32_t pending; /* pairs in buckets */
-    atomic_flag lock;         /* of next, buckets, ready, against other markers */
+    uint32_t ready;             /* nodes whose key was marked while they waited */
+    _Atomic uint32_t pending;   /* nodes in buckets */
+    atomic_flag lock;           /* of nodes, buckets and ready, against other markers */
 } GooiWaiting;
 
 typedef struct GooiWeakness {
@@ -122,6 +127,7 @@ void gooi_ephemeron_clear(GooGcHeap *heap);
 
 /* ephemeron_settle.c */
 bool gooi_waiting_count_pair(GooGcMutator *m);
+void gooi_waiting_uncount_pair(GooGcHeap *heap);
 bool gooi_waiting_look(GooGcHeap *heap, GooGcVisitor *v, GooiPair *pairs, size_t count);
 void gooi_waiting_settle(GooGcHeap *heap, GooGcVisitor *v);
 void gooi_waiting_clear(GooGcHeap *heap);
