@@ -254,6 +254,20 @@ GOO_TEST(legacy, a_copied_header_is_no_block) {
     goo_free(p);
 }
 
+GOO_TEST(legacy, a_header_with_any_byte_written_is_no_block) {
+    char *p = goo_alloc(48);
+    for (int i = 1; i <= 16; i++) {
+        char before = p[-i];
+        for (int change = 1; change < 256; change++) {
+            p[-i] = (char)(before ^ change);
+            CHECK_PANICS(goo_usable_size(p), "no live block");
+        }
+        p[-i] = before;
+    }
+    CHECK_EQ(goo_usable_size(p), 48);
+    goo_free(p);
+}
+
 /* Memory that stays readable after a free, so that the second free is a question of our check. */
 static _Alignas(16) char bump_memory[4096];
 static size_t bump_used;

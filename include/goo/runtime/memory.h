@@ -47,9 +47,13 @@ typedef struct GooMemoryConfig {
      * freed, or of what is no block at all panics. Initialise before the first allocation: a block
      * from before is not known, and freeing it is reported as a foreign pointer. */
     bool enable_safety;
-    /* Freed blocks are never given out again: they are filled with 0xdf, their whole pages become
-     * inaccessible, and a write to the rest panics at goo_memory_check_leaks or at cleanup, which
-     * gives them back. */
+    /* Freed blocks are never given out again: they are filled with 0xdf, and their whole pages
+     * become inaccessible. A write to the rest, which is all of a block smaller than a page, panics
+     * later: every free looks at some of these blocks, so at one of the next frees (some hundreds,
+     * more the more blocks there are), or at goo_memory_check_leaks, or at cleanup, which gives
+     * them back. Reading the rest shows 0xdf and is not noticed, unless AddressSanitizer or
+     * valgrind watches; the debug allocator's
+     * own never_unmap catches both at once. */
     bool never_unmap;
     bool retain_metadata; /* a double free tells where and on which thread it was freed first */
     /* How many bytes may be live at once; beyond that requests fail with ENOMEM. Collected heaps
