@@ -392,5 +392,6 @@ GOO_TEST(edges, buffer_pools_that_can_not_be) {
     Parent parent; /* a count that wraps to a small size is not a small pool */
     GooAllocator *a = parent_init(&parent);
     CHECK_PTR_EQ(goo_buffer_pool_create(a, 64, ((size_t)1 << 58) + 1), NULL);
+    CHECK_PTR_EQ(goo_buffer_pool_create(a, 1, UINT32_MAX), NULL); /* indices have 32 bits */
     CHECK_EQ(parent.requests, 0);
 }
