@@ -60,6 +60,7 @@ static GooGcHeap *owned_heap_to_grow(GooGcMutator *m, const char *call) {
 typedef struct OwnedRequest {
     GooGcMutator *m;
     void *owner;
+    bool refused;            /* no owner: nothing can help */
     GooAllocator *allocator; /* NULL: an adjustment */
     uint32_t index;          /* of the allocator */
     bool attached;           /* its attachment counts */
@@ -76,13 +77,16 @@ static bool owned_try(bool (*step)(GooGcHeap *heap, OwnedRequest *r), OwnedReque
                       size_t bytes) {
     GooGcHeap *heap = r->m->heap;
     heap->refused = false;
-    return step(heap, r) || (gooi_collect_emergency(heap, bytes) && step(heap, r));
+    return step(heap, r) ||
+           (!r->refused && gooi_collect_emergency(heap, bytes) && step(heap, r));
 }
 
-/* Room in the table for one more record, and a place for its allocator. */
+/* Room in the table for one more record, and a place for its allocator; if the calling thread may
+ * give the owner something. */
 static bool owned_prepare(GooGcHeap *heap, OwnedRequest *r) {
     gooi_heap_lock(heap);
-    bool done = gooi_owned_reserve(heap);
+    r->refused = !owned_is_mine(r->m) || !owned_is_owner(heap, r->owner);
+    bool done = !r->refused && gooi_owned_reserve(heap);
     if (done && r->allocator != NULL) {
         r->index = gooi_owned_hold_allocator(heap, r->allocator);
         done = r->index != 0;
@@ -140,10 +144,10 @@ static void owned_settle_pending(GooGcHeap *heap, const OwnedRequest *r) {
 
 static void *owned_alloc(OwnedRequest *r) {
     GooGcHeap *heap = r->m->heap;
-    if (r->size > GOOI_OWNED_SIZE_MAX || !owned_try(owned_prepare, r, 0)) {
-        return gooi_alloc_fail(r->m, r->size);
+    if (!owned_try(owned_prepare, r, 0)) {
+        return r->refused ? NULL : gooi_alloc_fail(r->m, r->size);
     }
-    if (!owned_try(owned_get_block, r, r->size)) {
+    if (r->size > GOOI_OWNED_SIZE_MAX || !owned_try(owned_get_block, r, r->size)) {
         owned_unprepare(heap, r);
         return gooi_alloc_fail(r->m, r->size);
     }
@@ -155,20 +159,8 @@ static void *owned_alloc(OwnedRequest *r) {
     return r->block;
 }
 
-/* Whether the calling thread may give the owner something. */
-static bool owned_check_owner(GooGcMutator *m, const void *owner) {
-    gooi_heap_lock(m->heap);
-    bool known = owned_is_mine(m) && owned_is_owner(m->heap, owner);
-    gooi_heap_unlock(m->heap);
-    return known;
-}
-
 void *goo_gc_owned_alloc(GooGcMutator *m, void *owner, GooAllocator *a, size_t size) {
     owned_heap_to_grow(m, "goo_gc_owned_alloc");
-    if (!owned_check_owner(m, owner)) {
-        errno = EINVAL;
-        return NULL;
-    }
     if (size == 0) {
         return NULL;
     }
@@ -177,6 +169,9 @@ void *goo_gc_owned_alloc(GooGcMutator *m, void *owner, GooAllocator *a, size_t s
     goo_gc_push(m, owner);
     void *block = owned_alloc(&r);
     goo_gc_pop(m, 1);
+    if (r.refused) {
+        errno = EINVAL;
+    }
     return block;
 }
 
@@ -302,6 +297,9 @@ static bool owned_apply_adjustment(GooGcHeap *heap, const OwnedRequest *r) {
 static GooStatus owned_adjust_up(OwnedRequest *r) {
     GooGcHeap *heap = r->m->heap;
     if (!owned_try(owned_prepare, r, 0)) {
+        if (r->refused) {
+            return GOO_ERR_INVALID_ARGUMENT;
+        }
         gooi_alloc_fail(r->m, sizeof(GooiOwnedRecord));
         return GOO_ERR_NO_MEMORY;
     }
@@ -349,9 +347,6 @@ GooStatus goo_gc_owner_adjust(GooGcMutator *m, void *owner, ptrdiff_t bytes) {
         return owned_adjust_down(heap, owner, bytes == 0 ? 0 : (size_t) - (bytes + 1) + 1);
     }
     owned_heap_to_grow(m, "goo_gc_owner_adjust");
-    if (!owned_check_owner(m, owner)) {
-        return GOO_ERR_INVALID_ARGUMENT;
-    }
     OwnedRequest r = {.m = m, .owner = owner, .size = (size_t)bytes};
     goo_gc_push(m, owner);
     GooStatus status = owned_adjust_up(&r);

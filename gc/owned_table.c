@@ -84,6 +84,11 @@ static void owned_index_blocks(GooGcHeap *heap) {
 bool gooi_owned_reserve(GooGcHeap *heap) {
     GooiOwnedTable *t = &heap->owned;
     size_t more = t->promised + 1;
+    if (GOOI_LIKELY(t->records.count + more <= t->records.capacity &&
+                    t->records.count + more <= t->buckets)) {
+        t->promised++;
+        return true;
+    }
     bool done = t->records.count + more < UINT32_MAX &&
                 gooi_vector_reserve(heap, &t->records, more, sizeof(GooiOwnedRecord)) &&
                 (t->records.count + more <= t->buckets || owned_grow_buckets(heap));
