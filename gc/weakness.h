@@ -100,8 +100,10 @@ typedef struct GooiWeakness {
 extern const GooGcType gooi_weak_reference_type, gooi_weak_ephemeron_type, gooi_weak_map_type;
 extern const GooGcType gooi_weak_table_type;
 
+/* Other markers may be writing the byte. */
 static inline bool gooi_weak_is_marked(const void *object, uint8_t colour) {
-    return (*gooi_metadata_of((uintptr_t)object) & GOO_GC_COLOUR_MASK) == colour;
+    uint8_t byte = __atomic_load_n(gooi_metadata_of((uintptr_t)object), __ATOMIC_RELAXED);
+    return (byte & GOO_GC_COLOUR_MASK) == colour;
 }
 
 static inline uint64_t gooi_weak_hash(const void *key) {

@@ -194,6 +194,28 @@ GOO_TEST(gc_ephemeron, many_wait_for_one_key) {
     goo_gc_heap_destroy(heap);
 }
 
+/* Keys that were waited for have no `attention` afterwards, whether their pairs came to be or not. */
+GOO_TEST(gc_ephemeron, attention_is_given_back) {
+    GooGcHeap *heap = heap_of("");
+    GooGcMutator *m = goo_gc_attach(heap);
+    Pair *gate = pair_new(m, NULL, NULL, 0), *key = pair_new(m, NULL, NULL, 0);
+    goo_gc_push(m, gate);
+    goo_gc_push(m, key);
+    Pair *value = pair_new(m, NULL, NULL, 0);
+    goo_gc_push(m, value);
+    GooGcEphemeron *inner = goo_gc_ephemeron_new(m, key, value);
+    goo_gc_push(m, inner);
+    goo_gc_push(m, goo_gc_ephemeron_new(m, key, value));
+    goo_gc_push(m, goo_gc_ephemeron_new(m, gate, key));
+    for (size_t i = 1; i < 3; i++) { /* of the temporaries: only `gate` and the ephemerons stay */
+        ((void **)m->temporaries.items)[i] = NULL;
+    }
+    collect(m);
+    CHECK_PTR_EQ(goo_gc_ephemeron_value(m, inner), value);
+    CHECK((*gooi_metadata_of((uintptr_t)key) & GOO_GC_ATTENTION) == 0);
+    goo_gc_heap_destroy(heap);
+}
+
 /* Keys that have `attention` of their own, from a plain finalizer, keep it. */
 GOO_TEST(gc_ephemeron, keys_with_finalizers) {
     RootsFixture f;
@@ -213,6 +235,7 @@ GOO_TEST(gc_ephemeron, keys_with_finalizers) {
     goo_gc_push(f.m, gate);
     roots_expect(&f, 0);
     CHECK_PTR_EQ(goo_gc_ephemeron_value(f.m, inner), value);
+    CHECK((*gooi_metadata_of((uintptr_t)key) & GOO_GC_ATTENTION) != 0);
     goo_gc_pop(f.m, 1);
     roots_expect(&f, 2);
     goo_gc_heap_destroy(f.heap);

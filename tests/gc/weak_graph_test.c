@@ -314,6 +314,7 @@ static void graph_run(const char *options, uint64_t seed, size_t steps, size_t s
     model->heap = heap_of(options);
     model->m = goo_gc_attach(model->heap);
     model->random = seed;
+    model->heap->team_heap_min = 0; /* where the options ask for helpers, they come */
     size_t whole = model->heap->mark_stack.reserved;
     model->heap->mark_stack.reserved = stack_reserved != 0 ? stack_reserved : whole;
     graph_hold(model, -1, -1, -1);
@@ -346,6 +347,12 @@ GOO_TEST(gc_weak_graph, against_the_shadow) {
 GOO_TEST(gc_weak_graph, collected_at_every_allocation) {
     for (uint64_t seed = 101; seed <= 104; seed++) {
         graph_run("stress=1,verify,poison", seed, 2500, 0);
+    }
+}
+
+GOO_TEST(gc_weak_graph, marked_by_several_threads) {
+    for (uint64_t seed = 401; seed <= 406; seed++) {
+        graph_run("markers=3,verify,poison", seed, 4000, 0);
     }
 }
 

@@ -219,6 +219,28 @@ GOO_TEST(gc_weak_map, entries_that_lead_to_each_other) {
     goo_gc_heap_destroy(f.heap);
 }
 
+/* Keys that get marked while the same map is being looked at: some pairs are ready while others are
+ * still being put where they wait. */
+GOO_TEST(gc_weak_map, ready_while_others_begin_to_wait) {
+    enum { COUNT = 2000 };
+    MapFixture f;
+    map_begin(&f, "verify,poison", COUNT);
+    goo_gc_disable(f.heap);
+    for (size_t i = 0; i < COUNT; i++) {
+        Pair *key = pair_new(f.m, NULL, NULL, i), *middle = pair_new(f.m, NULL, NULL, i);
+        goo_gc_write_pointer(f.m, f.keys, &f.keys[1 + i], key);
+        CHECK_EQ(goo_gc_weak_map_set(f.m, f.map, key, middle), GOO_OK);
+        CHECK_EQ(goo_gc_weak_map_set(f.m, f.map, middle, pair_new(f.m, NULL, NULL, i)), GOO_OK);
+    }
+    goo_gc_enable(f.heap);
+    for (int round = 0; round < 2; round++) {
+        collect(f.m);
+        CHECK_EQ(goo_gc_weak_map_count(f.m, f.map), 2 * COUNT);
+        CHECK_EQ(goo_gc_get_stats(f.heap).objects_live, 3 * COUNT + 3);
+    }
+    goo_gc_heap_destroy(f.heap);
+}
+
 GOO_TEST(gc_weak_map, verify_finds_a_broken_map) {
     MapFixture f;
     map_begin(&f, "", 4);
