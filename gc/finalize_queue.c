@@ -289,7 +289,7 @@ static GooStatus finalizer_try(GooGcHeap *heap, const GooiFinalizer *f) {
 }
 
 static GooStatus finalizer_set(GooGcMutator *m, const GooiFinalizer *f) {
-    if (m == NULL || f->object == NULL) {
+    if (m == NULL || f->object == NULL || m != gooi_mutator_here(m->heap)) {
         return GOO_ERR_INVALID_ARGUMENT;
     }
     if (gooi_heap_is_busy_here(m->heap)) {
@@ -366,8 +366,11 @@ static void queue_done(GooGcHeap *heap, uint64_t id) {
 
 size_t goo_gc_run_finalizers(GooGcMutator *m, size_t max) {
     GooGcHeap *heap = m->heap;
-    GOO_REQUIRE(!gooi_heap_is_busy_here(heap),
-                "goo_gc_run_finalizers: called inside a collection");
+    if (m != gooi_mutator_here(heap)) {
+        return 0;
+    }
+    GOO_REQUIRE(!gooi_heap_is_busy_here(heap) && m->blocking_depth == 0,
+                "goo_gc_run_finalizers: called inside a collection or a blocking region");
     gooi_heap_lock(heap);
     uint64_t limit = heap->finalizer_next_id;
     gooi_heap_unlock(heap);

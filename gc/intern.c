@@ -7,8 +7,8 @@
  * go to the next free place. Between mark and sweep the entries of dead objects are dropped, and
  * the rest is put back in order without further memory.
  *
- * Threads: any that is attached, under the heap's lock; objects are made without it. Two that intern
- * the same bytes at once both make one, and one of these is entered.
+ * Threads: any that is attached, under the heap's lock; objects are made without it. Two that
+ * intern the same bytes at once both make one, and one of these is entered.
  *
  * INTERN-1  every entry is reachable from its home without an empty place in between.
  * INTERN-2  count is the number of entries; at most 3/4 of capacity.

@@ -194,7 +194,8 @@ GOO_TEST(gc_ephemeron, many_wait_for_one_key) {
     goo_gc_heap_destroy(heap);
 }
 
-/* Keys that were waited for have no `attention` afterwards, whether their pairs came to be or not. */
+/* Keys that were waited for have no `attention` afterwards, whether their pairs came to be or not.
+ * */
 GOO_TEST(gc_ephemeron, attention_is_given_back) {
     GooGcHeap *heap = heap_of("");
     GooGcMutator *m = goo_gc_attach(heap);

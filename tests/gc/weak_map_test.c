@@ -241,6 +241,29 @@ GOO_TEST(gc_weak_map, ready_while_others_begin_to_wait) {
     goo_gc_heap_destroy(f.heap);
 }
 
+/* Keys and values are plain pointers whatever the encoding of the heap's slots. */
+GOO_TEST(gc_weak_map, in_a_heap_of_boxed_values) {
+    GooGcOptions options = options_of("verify,poison");
+    options.encoding = (GooGcValueEncoding)GOO_GC_ENCODING_NAN_BOX((uint64_t)0xfffc << 48);
+    GooGcHeap *heap = goo_gc_heap_create(&options);
+    GooGcMutator *m = goo_gc_attach(heap);
+    GooGcWeakMap *map = goo_gc_weak_map_new(m);
+    goo_gc_push(m, map);
+    void *key = goo_gc_alloc_leaf(m, 16);
+    goo_gc_push(m, key);
+    GooGcWeak *w = goo_gc_weak_new(m, key);
+    CHECK_EQ(goo_gc_weak_map_set(m, map, key, goo_gc_ephemeron_new(m, key, w)), GOO_OK);
+    collect(m);
+    GooGcEphemeron *e = goo_gc_weak_map_get(m, map, key);
+    CHECK(goo_gc_ephemeron_value(m, e) != NULL);
+    CHECK_PTR_EQ(goo_gc_weak_get(m, goo_gc_ephemeron_value(m, e)), key);
+    goo_gc_pop(m, 1);
+    collect(m);
+    CHECK_EQ(goo_gc_weak_map_count(m, map), 0);
+    CHECK_EQ(goo_gc_get_stats(heap).objects_live, 2);
+    goo_gc_heap_destroy(heap);
+}
+
 GOO_TEST(gc_weak_map, verify_finds_a_broken_map) {
     MapFixture f;
     map_begin(&f, "", 4);

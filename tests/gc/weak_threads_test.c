@@ -1,5 +1,5 @@
-/* Weakness on a heap that several threads share: each with objects of its own, all with one table of
- * finalizers, one queue, one count of pairs and one intern table.
+/* Weakness on a heap that several threads share: each with objects of its own, all with one table
+ * of finalizers, one queue, one count of pairs and one intern table.
  *
  * Public headers only. Threads record what is wrong; the case checks it after joining them.
  */

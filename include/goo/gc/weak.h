@@ -94,9 +94,9 @@ GOO_API size_t goo_gc_weak_map_count(GooGcMutator *m, GooGcWeakMap *map);
  * and set another. A finalizer set before is replaced; `fn` NULL removes it. In which order objects
  * that die together are queued: that of setting. Finalizers still set or queued when the heap is
  * destroyed do not run: a program that wants them collects and runs them before.
- * Fails: GOO_ERR_INVALID_ARGUMENT (not the start of an object of this heap), GOO_ERR_NO_MEMORY,
- * GOO_ERR_BUSY inside a collection; nothing changes. May collect. Cost: 40 to 80 bytes of side
- * tables; a collection asks each. */
+ * Fails: GOO_ERR_INVALID_ARGUMENT (not the start of an object of this heap; `m` is not the calling
+ * thread's), GOO_ERR_NO_MEMORY, GOO_ERR_BUSY inside a collection; nothing changes. May collect.
+ * Cost: 40 to 80 bytes of side tables; a collection asks each. */
 GOO_API GooStatus goo_gc_set_finalizer(GooGcMutator *m, void *object,
                                        void (*fn)(void *object, void *user), void *user);
 /* The same, in order: it is not queued while another dead object with a finalizer leads to this
@@ -107,7 +107,8 @@ GOO_API GooStatus goo_gc_set_finalizer_ordered(GooGcMutator *m, void *object,
                                                void (*fn)(void *object, void *user), void *user);
 /* Runs up to `max` of the finalizers that are queued by now, oldest first, on the calling thread;
  * how many ran. Call it where the program's own code may run: after a safepoint, in an idle loop.
- * A finalizer may call it too. Never collects by itself. Cost: O(1) when none is queued. */
+ * A finalizer may call it too. 0 where `m` is not the calling thread's. Never collects by itself.
+ * Several threads may run finalizers at once. Cost: O(1) when none is queued. */
 GOO_API size_t goo_gc_run_finalizers(GooGcMutator *m, size_t max);
 
 /* --- a program's own weak tables --- */
