@@ -131,7 +131,22 @@ typedef struct GooiStack {
     const void *low, *high;
 } GooiStack;
 
-/* --- the visitor: marks, or shows references to somebody (verify.c) --- */
+/* What kind of root is being visited, for whoever looks (graph.h). */
+enum {
+    GOOI_ROOT_SLOT,
+    GOOI_ROOT_POINTER,
+    GOOI_ROOT_CALLBACK,
+    GOOI_ROOT_HANDLE,
+    GOOI_ROOT_FINALIZER, /* queued, or waiting for its order */
+    GOOI_ROOT_FRAME,
+    GOOI_ROOT_TEMPORARY,
+    GOOI_ROOT_STACK,       /* words of threads' own stacks */
+    GOOI_ROOT_REGISTER,
+    GOOI_ROOT_ADDED_STACK, /* words of goo_gc_add_stack's */
+    GOOI_ROOT_KINDS
+};
+
+/* --- the visitor: marks, or shows references to somebody (verify.c, graph.c) --- */
 
 typedef void (*GooiObserveFn)(void *ctx, const void *slot, uintptr_t target);
 
@@ -159,6 +174,7 @@ struct GooGcVisitor {
     size_t objects;              /* marked so far */
     GooiObserveFn observe;       /* NULL: mark */
     void *observe_ctx;
+    unsigned root_kind;          /* GOOI_ROOT_*, while roots are visited */
 };
 
 /* --- the mutator --- */
