@@ -234,7 +234,8 @@ GooAllocator *goo_arena_allocator_create_with(GooAllocator *parent,
         .resize = arena_resize,
         .name = "arena",
         .capabilities = GOO_ALLOCATOR_RESIZES | GOO_ALLOCATOR_RESETS | GOO_ALLOCATOR_OWNS |
-                        GOOI_ALLOCATOR_EXTENDED | GOOI_ALLOCATOR_PAGES | GOOI_ALLOCATOR_CLAIMS,
+                        GOOI_ALLOCATOR_EXTENDED | GOOI_ALLOCATOR_PAGES | GOOI_ALLOCATOR_CLAIMS |
+                        GOOI_ALLOCATOR_DIRECT,
     };
     return &arena->head.allocator;
 }

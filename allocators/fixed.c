@@ -111,7 +111,7 @@ GooAllocator *goo_fixed_allocator_init(GooFixedBuffer *state, void *buffer, size
                 .resize = fixed_resize,
                 .name = "fixed",
                 .capabilities = GOO_ALLOCATOR_RESIZES | GOO_ALLOCATOR_RESETS | GOO_ALLOCATOR_OWNS |
-                                GOOI_ALLOCATOR_FIXED,
+                                GOOI_ALLOCATOR_FIXED | GOOI_ALLOCATOR_DIRECT,
             },
         .base = buffer,
         .size = size,

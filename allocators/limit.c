@@ -8,7 +8,8 @@
  *
  *   LIMIT-1  used is the sum of the sizes of the live blocks, and of requests that the parent is
  *            busy with; used <= max
- *   LIMIT-2  a request that the parent could not meet has left used as it was
+ *   LIMIT-2  a request that the parent could not meet has left used as it was, also when the parent
+ *            panicked and the handler left by longjmp
  *
  * Threads: as the parent. Left out on purpose: what the parent adds to a block; a budget is about
  * the bytes that are asked for.
@@ -17,6 +18,7 @@
 
 #include "allocators/decorate.h"
 #include "runtime/check.h"
+#include "runtime/pending.h"
 
 #include <errno.h>
 
@@ -44,6 +46,38 @@ static void limit_put_back(LimitAllocator *l, size_t size) {
     (void)used;
 }
 
+/* What a request took, until the parent has answered. */
+typedef struct LimitClaim {
+    GooiPending pending;
+    LimitAllocator *limit;
+    size_t size;
+} LimitClaim;
+
+static void limit_abandon(GooiPending *pending) {
+    const LimitClaim *claim = (const LimitClaim *)(void *)pending;
+    limit_put_back(claim->limit, claim->size);
+}
+
+static bool limit_begin(LimitClaim *claim, LimitAllocator *l, size_t size) {
+    if (!limit_take(l, size)) {
+        return false;
+    }
+    claim->limit = l;
+    claim->size = size;
+    gooi_pending_begin(&claim->pending, limit_abandon);
+    return true;
+}
+
+/* `shrink`: what a block that is now smaller gives back. */
+static void limit_end(LimitClaim *claim, bool done, size_t shrink) {
+    LimitAllocator *l = claim->limit;
+    bool held = gooi_pending_end(&claim->pending);
+    if (done && !held) {
+        atomic_fetch_add_explicit(&l->used, claim->size, memory_order_relaxed);
+    }
+    limit_put_back(l, done ? shrink : held ? claim->size : 0);
+}
+
 /* No block of this budget is larger than what is in use. */
 static void limit_check(const LimitAllocator *l, const char *call, const void *ptr, size_t size) {
     size_t used = atomic_load_explicit(&l->used, memory_order_relaxed);
@@ -54,13 +88,12 @@ static void limit_check(const LimitAllocator *l, const char *call, const void *p
 
 static void *limit_alloc(void *ctx, size_t size, size_t alignment, GooAllocOptions options) {
     LimitAllocator *l = ctx;
-    if (!limit_take(l, size)) {
+    LimitClaim claim;
+    if (!limit_begin(&claim, l, size)) {
         return NULL;
     }
     void *p = gooi_decorator_alloc(&l->base, size, alignment, options);
-    if (p == NULL) {
-        limit_put_back(l, size);
-    }
+    limit_end(&claim, p != NULL, 0);
     return p;
 }
 
@@ -70,11 +103,12 @@ static void *limit_realloc(void *ctx, void *ptr, size_t old_size, size_t new_siz
     size_t growth = new_size > old_size ? new_size - old_size : 0;
     size_t shrink = new_size < old_size ? old_size - new_size : 0;
     limit_check(l, "goo_memory_realloc", ptr, old_size);
-    if (!limit_take(l, growth)) {
+    LimitClaim claim;
+    if (!limit_begin(&claim, l, growth)) {
         return NULL;
     }
     void *p = gooi_decorator_realloc(&l->base, ptr, old_size, new_size, alignment, options);
-    limit_put_back(l, p != NULL ? shrink : growth);
+    limit_end(&claim, p != NULL, shrink);
     return p;
 }
 
@@ -90,12 +124,13 @@ static bool limit_resize(void *ctx, void *ptr, size_t old_size, size_t new_size,
     size_t growth = new_size > old_size ? new_size - old_size : 0;
     size_t shrink = new_size < old_size ? old_size - new_size : 0;
     int saved_errno = errno; /* a refused resize is no error */
-    if (!limit_take(l, growth)) {
+    LimitClaim claim;
+    if (!limit_begin(&claim, l, growth)) {
         errno = saved_errno;
         return false;
     }
     bool resized = gooi_decorator_resize(&l->base, ptr, old_size, new_size, alignment);
-    limit_put_back(l, resized ? shrink : growth);
+    limit_end(&claim, resized, shrink);
     return resized;
 }
 
@@ -124,6 +159,7 @@ GooAllocator *goo_limit_allocator_create(GooAllocator *parent, size_t max_bytes)
         return NULL;
     }
     l->max = max_bytes;
+    l->base.head.allocator.capabilities |= GOOI_ALLOCATOR_DIRECT;
     return &l->base.head.allocator;
 }
 

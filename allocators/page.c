@@ -106,7 +106,7 @@ GooAllocator *goo_page_allocator_create(void) {
         .resize = page_resize,
         .name = "page",
         .capabilities = GOO_ALLOCATOR_FREES | GOO_ALLOCATOR_RESIZES | GOO_ALLOCATOR_THREAD_SAFE |
-                        GOOI_ALLOCATOR_PAGES,
+                        GOOI_ALLOCATOR_PAGES | GOOI_ALLOCATOR_DIRECT,
     };
     return a;
 }

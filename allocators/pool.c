@@ -328,6 +328,7 @@ GooAllocator *goo_pool_allocator_create_with(GooAllocator *parent, const GooPool
         .name = "pool",
         .capabilities = GOO_ALLOCATOR_FREES | GOO_ALLOCATOR_RESIZES | GOO_ALLOCATOR_RESETS |
                         GOO_ALLOCATOR_OWNS | GOOI_ALLOCATOR_EXTENDED | GOOI_ALLOCATOR_PAGES |
+                        GOOI_ALLOCATOR_DIRECT |
                         (options->thread_safe ? GOO_ALLOCATOR_THREAD_SAFE : 0u),
     };
     return &pool->head.allocator;

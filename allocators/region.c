@@ -229,7 +229,8 @@ GooAllocator *goo_region_allocator_create_with(GooAllocator *parent,
         .resize = region_resize,
         .name = "region",
         .capabilities = GOO_ALLOCATOR_RESIZES | GOO_ALLOCATOR_RESETS | GOO_ALLOCATOR_OWNS |
-                        GOOI_ALLOCATOR_EXTENDED | GOOI_ALLOCATOR_PAGES | GOOI_ALLOCATOR_CLAIMS,
+                        GOOI_ALLOCATOR_EXTENDED | GOOI_ALLOCATOR_PAGES | GOOI_ALLOCATOR_CLAIMS |
+                        GOOI_ALLOCATOR_DIRECT,
     };
     return &region->head.allocator;
 }

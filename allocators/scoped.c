@@ -162,7 +162,8 @@ GooAllocator *goo_scoped_allocator_create(GooAllocator *parent) {
         .resize = scope_resize,
         .name = "scoped",
         .capabilities = GOO_ALLOCATOR_RESIZES | GOO_ALLOCATOR_RESETS | GOO_ALLOCATOR_OWNS |
-                        GOOI_ALLOCATOR_EXTENDED | GOOI_ALLOCATOR_PAGES | GOOI_ALLOCATOR_CLAIMS,
+                        GOOI_ALLOCATOR_EXTENDED | GOOI_ALLOCATOR_PAGES | GOOI_ALLOCATOR_CLAIMS |
+                        GOOI_ALLOCATOR_DIRECT,
     };
     return &scope->head.allocator;
 }

@@ -175,7 +175,8 @@ GooAllocator *goo_stack_allocator_create(GooAllocator *parent, size_t capacity) 
         .resize = stack_resize,
         .name = "stack",
         .capabilities = GOO_ALLOCATOR_FREES | GOO_ALLOCATOR_RESIZES | GOO_ALLOCATOR_RESETS |
-                        GOO_ALLOCATOR_OWNS | GOOI_ALLOCATOR_EXTENDED | GOOI_ALLOCATOR_PAGES,
+                        GOO_ALLOCATOR_OWNS | GOOI_ALLOCATOR_EXTENDED | GOOI_ALLOCATOR_PAGES |
+                        GOOI_ALLOCATOR_DIRECT,
     };
     return &stack->head.allocator;
 }

@@ -6,8 +6,8 @@
  * stores; a snapshot may be taken from any thread in both cases. How many blocks are live is not
  * counted but is what was allocated less what was freed, which saves an addition each way.
  *
- *   TRACKING-1  bytes is the sum of the sizes of the live blocks, as this allocator was asked for
- *               them: a hidden header of the legacy API is part of its block
+ *   TRACKING-1  bytes is the sum of the sizes of the live blocks, as the program asked for them;
+ *               headers is the sum of the legacy API's headers in front of them
  *   TRACKING-2  peak is the maximum of all values that bytes ever had
  *   TRACKING-3  frees is read before allocations, so that a snapshot never shows fewer blocks than
  *               none
@@ -23,7 +23,7 @@
 typedef struct TrackingAllocator {
     GooiDecorator base;
     bool shared;
-    _Atomic size_t bytes, peak, allocations, frees, failures;
+    _Atomic size_t bytes, headers, peak, allocations, frees, failures;
 } TrackingAllocator;
 
 /* Returns the value after the addition. Release: pairs with the acquire in tracking_stats. */
@@ -61,11 +61,19 @@ static void tracking_resized(TrackingAllocator *t, size_t old_size, size_t new_s
     }
 }
 
+static inline void tracking_count_header(TrackingAllocator *t, size_t header) {
+    if (header != 0) {
+        tracking_add(t, &t->headers, header);
+    }
+}
+
 static void *tracking_alloc(void *ctx, size_t size, size_t alignment, GooAllocOptions options) {
     TrackingAllocator *t = ctx;
     void *p = gooi_decorator_alloc(&t->base, size, alignment, options);
     if (p != NULL) {
-        tracking_grow(t, size);
+        size_t header = (options & GOOI_ALLOC_HEADER) != 0 ? GOO_DEFAULT_ALIGNMENT : 0;
+        tracking_grow(t, size - header);
+        tracking_count_header(t, header);
         tracking_add(t, &t->allocations, 1);
     }
     return p;
@@ -83,7 +91,9 @@ static void *tracking_realloc(void *ctx, void *ptr, size_t old_size, size_t new_
 
 static void tracking_free(void *ctx, void *ptr, size_t size, size_t alignment) {
     TrackingAllocator *t = ctx;
-    tracking_shrink(t, size);
+    size_t header = gooi_take_hidden();
+    tracking_shrink(t, size - header);
+    tracking_count_header(t, (size_t)0 - header);
     tracking_add(t, &t->frees, 1);
     gooi_decorator_free(&t->base, ptr, size, alignment);
 }
@@ -98,10 +108,18 @@ static bool tracking_resize(void *ctx, void *ptr, size_t old_size, size_t new_si
     return resized;
 }
 
-/* Blocks went without a free each. */
+/* Blocks went without a free each. Of many at once nobody noted which have headers: as many as
+ * can. */
 static void tracking_lost(GooiClaimant *c, const GooiLoss *loss) {
     TrackingAllocator *t = (TrackingAllocator *)(void *)gooi_decorator_of(c);
-    tracking_shrink(t, loss->bytes);
+    size_t header = loss->header;
+    if (loss->ptr == NULL) {
+        size_t known = atomic_load_explicit(&t->headers, memory_order_relaxed);
+        size_t most = loss->count * GOO_DEFAULT_ALIGNMENT;
+        header = known < most ? known : most;
+    }
+    tracking_shrink(t, loss->bytes - header);
+    tracking_count_header(t, (size_t)0 - header);
     tracking_add(t, &t->frees, loss->count);
 }
 
@@ -118,7 +136,7 @@ static GooAllocStats tracking_stats(GooAllocator *a) {
              ++attempts < ATTEMPTS);
     return (GooAllocStats){
         .bytes_allocated = bytes,
-        .bytes_reserved = bytes,
+        .bytes_reserved = bytes + atomic_load_explicit(&t->headers, memory_order_relaxed),
         .max_bytes_allocated = atomic_load_explicit(&t->peak, memory_order_relaxed),
         .allocation_count = allocations - frees,
         .total_allocations = allocations,
@@ -154,6 +172,7 @@ GooAllocator *goo_tracking_allocator_create(GooAllocator *parent) {
         return NULL;
     }
     GooAllocator *a = &t->base.head.allocator;
+    a->capabilities |= GOOI_ALLOCATOR_HEADERS;
     t->shared = (a->capabilities & GOO_ALLOCATOR_THREAD_SAFE) != 0;
     return a;
 }

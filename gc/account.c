@@ -8,6 +8,9 @@
  *   ask ─▶ gooi_account (refused, or counted) ─▶ get the memory ─▶ gooi_account_settle
  *                                                  └ failed ─▶ gooi_unaccount
  *
+ * What the heap itself holds also counts against the process's limit (runtime/budget.h). External
+ * bytes do not: those of attached allocators were counted where they entered the process.
+ *
  * ACC-1  accounted == used_bytes + metadata_bytes + external_bytes while nobody is changing them.
  * ACC-2  accounted never exceeds the hard limit because of a call here, temporaries excepted; which
  *        part of it is held back says LIMIT-1 (limit.c).
@@ -17,6 +20,7 @@
  */
 #include "gc/heap.h"
 #include "runtime/bits.h"
+#include "runtime/budget.h"
 #include "runtime/globals.h"
 
 /* Counts `bytes`, if the limit allows. */
@@ -60,7 +64,12 @@ void gooi_account_settle(GooGcHeap *heap) {
 /* --- the mutator's parts --- */
 
 bool gooi_space_account(GooGcHeap *heap, size_t used, size_t metadata) {
-    if (!gooi_account(heap, used + metadata)) {
+    bool granted = gooi_limit_take(used + metadata);
+    if (granted && !gooi_account(heap, used + metadata)) {
+        gooi_limit_give_back(used + metadata);
+        granted = false;
+    }
+    if (!granted) {
         heap->refused = true;
         return false;
     }
@@ -69,10 +78,17 @@ bool gooi_space_account(GooGcHeap *heap, size_t used, size_t metadata) {
     return true;
 }
 
+void gooi_space_account_over_limit(GooGcHeap *heap, size_t metadata) {
+    gooi_limit_take_anyway(metadata);
+    gooi_account_over_limit(heap, metadata);
+    heap->metadata_bytes += metadata;
+}
+
 void gooi_space_unaccount(GooGcHeap *heap, size_t used, size_t metadata) {
     GOO_ASSERT(heap->used_bytes >= used && heap->metadata_bytes >= metadata,
                "gc: more memory given back (%zu + %zu) than was counted", used, metadata);
     heap->used_bytes -= used;
     heap->metadata_bytes -= metadata;
     gooi_unaccount(heap, used + metadata);
+    gooi_limit_give_back(used + metadata);
 }

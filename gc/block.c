@@ -185,6 +185,7 @@ bool gooi_region_next_block(GooGcMutator *m, GooiRegion *region) {
     GooGcHeap *heap = m->heap;
     uint32_t first_refused = UINT32_MAX;
     gooi_region_give_back(m, region);
+    gooi_decay_poll(heap);
     for (;;) {
         for (; gooi_block_at_or_after(heap, &region->next_block); region->next_block++) {
             uintptr_t address = gooi_block_address(heap, region->next_block);

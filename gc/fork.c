@@ -51,12 +51,18 @@ static void fork_before(void) {
         fork_lock_list();
     }
     gooi_pressure_fork_begins();
+    gooi_team_fork_begins();
 }
 
-static void fork_in_parent(void) {
+static void fork_unlock_all(bool in_child) {
+    gooi_team_fork_ends(in_child);
     gooi_pressure_fork_ends();
     fork_unlock_heaps_until(NULL);
     fork_unlock_list();
+}
+
+static void fork_in_parent(void) {
+    fork_unlock_all(false);
 }
 
 /* --- in the child --- */
@@ -122,26 +128,26 @@ static void fork_in_child(void) {
     for (GooGcHeap *heap = gooi_heaps; heap != NULL; heap = heap->next_heap) {
         fork_restore_heap(heap);
     }
-    fork_in_parent();
+    fork_unlock_all(true);
 }
 
 /* --- the list --- */
 
-/* False: no memory to hear of forks with. */
+/* False: no memory. */
 bool gooi_heap_enlist(GooGcHeap *heap) {
     fork_lock_list();
     gooi_fork_registered = gooi_fork_registered ||
                            gooi_platform_at_fork(fork_before, fork_in_parent, fork_in_child);
-    if (gooi_fork_registered) {
+    bool ready = gooi_fork_registered && gooi_team_init();
+    if (ready) {
         heap->next_heap = gooi_heaps;
         if (gooi_heaps != NULL) {
             gooi_heaps->previous_heap = heap;
         }
         gooi_heaps = heap;
     }
-    bool registered = gooi_fork_registered;
     fork_unlock_list();
-    return registered;
+    return ready;
 }
 
 void gooi_heap_delist(GooGcHeap *heap) {
@@ -153,6 +159,9 @@ void gooi_heap_delist(GooGcHeap *heap) {
     }
     if (heap->next_heap != NULL) {
         heap->next_heap->previous_heap = heap->previous_heap;
+    }
+    if (gooi_heaps == NULL) {
+        gooi_team_disband();
     }
     fork_unlock_list();
 }

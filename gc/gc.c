@@ -27,17 +27,35 @@ static void collect_prepare(GooGcHeap *heap) {
                                  : heap->colour + GOOI_COLOUR_STEP);
 }
 
+/* Values whose keys live are marked; then what is weak lets go of the dead. Finalizers bring some
+ * of them back, and weak objects with them, which let go in their turn. */
+static void collect_settle_weak(GooGcHeap *heap, GooGcVisitor *v) {
+    gooi_waiting_settle(heap, v);
+    gooi_weak_clear(heap);
+    if (gooi_finalize_queue_dead(heap, v)) {
+        gooi_weak_clear(heap);
+    }
+    gooi_weak_end(heap);
+}
+
 static void collect_mark(GooGcHeap *heap) {
     GooGcVisitor visitor;
     gooi_visitor_init(&visitor, heap);
+    gooi_weak_begin(heap);
     gooi_roots_visit(heap, &visitor);
-    gooi_mark_drain(&visitor);
-    heap->stats.objects_live = visitor.objects;
-    heap->stats.objects_marked += visitor.objects;
+    gooi_mark_all(&visitor);
+    collect_settle_weak(heap, &visitor);
+    size_t objects = visitor.objects;
+    if (visitor.helped) {
+        objects = gooi_sweep_count_marked(heap) + gooi_large_count_marked(heap);
+    }
+    heap->stats.objects_live = objects;
+    heap->stats.objects_marked += objects;
 }
 
 static void collect_settle(GooGcHeap *heap) {
     gooi_intern_drop_dead(heap);
+    gooi_weak_call_hooks(heap);
     gooi_finalize_dead(heap);
     gooi_owned_settle(heap);
     heap->live_bytes = gooi_large_sweep(heap) + gooi_sweep_count_live(heap);
@@ -48,6 +66,7 @@ static void collect_cycle(GooGcHeap *heap) {
     uint64_t start = gooi_platform_time_ns();
     gooi_notify(heap, GOO_GC_EVENT_CYCLE_BEGIN, 0);
     gooi_notify(heap, GOO_GC_EVENT_PAUSE_BEGIN, 0);
+    gooi_pace_begin(heap);
     collect_prepare(heap);
     uint64_t mark_start = gooi_platform_time_ns();
     collect_mark(heap);
@@ -97,6 +116,7 @@ GooStatus gooi_collect(GooGcHeap *heap, GooGcCollection kind) {
         }
         heap->collecting = false;
         gooi_world_resume(heap);
+        gooi_decay_poll(heap);
     }
     gooi_heap_unlock(heap);
     return GOO_OK;
@@ -111,6 +131,7 @@ GooStatus goo_gc_collect(GooGcMutator *m, GooGcCollection kind) {
 
 bool goo_gc_step(GooGcMutator *m, uint32_t budget_us) {
     (void)budget_us; /* a collection can't be cut in this version */
+    gooi_decay_poll(m->heap);
     return m->heap->disable_depth == 0 && gooi_pace_is_due(m->heap) &&
            gooi_collect(m->heap, GOO_GC_FULL) == GOO_OK;
 }
@@ -138,11 +159,10 @@ size_t goo_gc_release(GooGcHeap *heap) {
 /* --- beginning and end --- */
 
 static int create_check_options(const GooGcOptions *o) {
-    if (o->generational || o->concurrent || o->marker_threads > 1 ||
-        o->sizing == GOO_GC_SIZING_ADAPTIVE) {
+    if (o->generational || o->concurrent) {
         return ENOTSUP;
     }
-    bool sizing_known = o->sizing == GOO_GC_SIZING_PROPORTIONAL || o->sizing == GOO_GC_SIZING_FIXED;
+    bool sizing_known = (unsigned)o->sizing <= GOO_GC_SIZING_ADAPTIVE;
     bool encoding_known =
         (o->encoding.tag_value & ~o->encoding.tag_mask) == 0 &&
         (o->encoding.address_mask != 0 || (o->encoding.tag_mask | o->encoding.tag_value) == 0);
@@ -161,8 +181,13 @@ static bool create_init(GooGcHeap *heap) {
     }
     gooi_account_settle(heap);
     heap->colour = GOOI_COLOUR_FIRST_MARK;
+    heap->team_heap_min = GOOI_TEAM_HEAP_MIN;
     heap->hash_seed = gooi_platform_random();
-    gooi_pace_update(heap);
+    gooi_weak_begin(heap);
+    if (heap->options.container) {
+        gooi_limit_read_container(heap, "");
+    }
+    gooi_pace_init(heap);
     heap->magic = GOOI_HEAP_MAGIC;
     return true;
 }
@@ -220,6 +245,8 @@ void goo_gc_heap_destroy(GooGcHeap *heap) {
     gooi_owned_deinit(heap);
     heap->magic = 0;
     gooi_intern_deinit(heap);
+    gooi_weak_deinit(heap);
+    gooi_finalize_queue_deinit(heap);
     gooi_pressure_deinit(heap);
     gooi_roots_deinit(heap);
     gooi_mutators_deinit(heap);

@@ -20,6 +20,7 @@
 #include <stdatomic.h>
 
 #include "gc/metadata.h"
+#include "gc/weakness.h"
 #include "goo/gc/inspect.h"
 #include "goo/gc/intern.h"
 #include "runtime/check.h"
@@ -38,6 +39,11 @@
 /* What the mark stack commits first. It is counted from the heap's beginning, so that a collection
  * at the hard limit has it; what it grows by is counted then. */
 #define GOOI_MARK_STACK_MIN ((size_t)64 << 10)
+
+/* Memory that was empty for so many ticks goes back to the OS. */
+#define GOOI_DECAY_TICKS 8
+
+#define GOOI_TEAM_HEAP_MIN ((size_t)4 << 20)
 
 #define GOOI_HEAP_MAGIC UINT64_C(0x70616548206f6f47) /* "Goo Heap" */
 
@@ -63,6 +69,7 @@ typedef struct GooiBlock {
     bool clean;
     bool dropped; /* the mark stack dropped an object of this block: trace its marked ones again */
     bool has_holes; /* SWEPT: given back with holes that a region can still use */
+    uint8_t idle_ticks; /* FREE: for how long (decay.c) */
 } GooiBlock;
 
 /* The head of a slab, in the part of its table that would describe the table itself. */
@@ -72,6 +79,7 @@ typedef struct GooiSlab {
     GooiBlock blocks[GOOI_SLAB_BLOCKS];
     /* of slabs of large objects: */
     bool dropped;
+    uint8_t idle_ticks; /* since pages came into use or went out of it (decay.c) */
     uint32_t pages_used;
     uint64_t page_map[GOOI_SLAB_PAGES / 64];    /* set: used */
     uint64_t touched_map[GOOI_SLAB_PAGES / 64]; /* set: written since it was clean, and counted */
@@ -123,9 +131,32 @@ typedef struct GooiStack {
     const void *low, *high;
 } GooiStack;
 
-/* --- the visitor: marks, or shows references to somebody (verify.c) --- */
+/* What kind of root is being visited, for whoever looks (graph.h). */
+enum {
+    GOOI_ROOT_SLOT,
+    GOOI_ROOT_POINTER,
+    GOOI_ROOT_CALLBACK,
+    GOOI_ROOT_HANDLE,
+    GOOI_ROOT_FINALIZER, /* queued, or waiting for its order */
+    GOOI_ROOT_FRAME,
+    GOOI_ROOT_TEMPORARY,
+    GOOI_ROOT_STACK,       /* words of threads' own stacks */
+    GOOI_ROOT_REGISTER,
+    GOOI_ROOT_ADDED_STACK, /* words of goo_gc_add_stack's */
+    GOOI_ROOT_KINDS
+};
+
+/* --- the visitor: marks, or shows references to somebody (verify.c, graph.c) --- */
 
 typedef void (*GooiObserveFn)(void *ctx, const void *slot, uintptr_t target);
+
+/* Address space of which `committed` bytes can be used; tests make `reserved` less. */
+typedef struct GooiMarkStack {
+    uintptr_t *entries;
+    size_t committed, reserved;
+} GooiMarkStack;
+
+typedef struct GooiMarkTeam GooiMarkTeam;
 
 struct GooGcVisitor {
     GooGcHeap *heap;
@@ -134,12 +165,16 @@ struct GooGcVisitor {
     GooGcValueEncoding encoding; /* with plain pointers written as an address mask of all ones */
     uint8_t colour;              /* what marking sets */
     bool scattered; /* objects are popped far from each other: prefetch through a ring */
-    uintptr_t *stack, *top, *end; /* entries below top; end: as far as it is committed */
+    GooiMarkStack *memory;
+    uintptr_t *stack, *top, *end; /* entries from stack to top; end: as far as it is committed */
+    GooiMarkTeam *team;          /* NULL: marks alone */
+    bool helped;                 /* others marked too: `objects` may count some twice */
     bool backwards;              /* references lie ahead of their objects: visit the last one first,
                                     so that the first is popped first and addresses ascend */
     size_t objects;              /* marked so far */
     GooiObserveFn observe;       /* NULL: mark */
     void *observe_ctx;
+    unsigned root_kind;          /* GOOI_ROOT_*, while roots are visited */
 };
 
 /* --- the mutator --- */
@@ -196,9 +231,21 @@ typedef struct GooiOwnedTable {
     uint32_t *by_block;    /* the same, or NULL */
     size_t buckets;
     size_t counted_bytes;  /* what no attachment counts */
+    size_t promised;       /* records that are about to be added */
+    _Atomic size_t pending_bytes; /* external already, but not yet in the table */
     uint32_t last_allocator;
     bool settling;         /* blocks of dead owners are being freed */
 } GooiOwnedTable;
+
+/* --- what adaptive sizing measures (pace_adaptive.c) --- */
+
+typedef struct GooiAdaptive {
+    uint64_t begin_ns, end_ns; /* of the last collection */
+    size_t growth;             /* in bytes, when it began */
+    size_t base;               /* live and external bytes, when it ended */
+    bool growing;              /* far more than after the one before */
+    double allocation_rate, marking_rate; /* bytes a second; 0: not known yet */
+} GooiAdaptive;
 
 /* --- the heap --- */
 
@@ -246,19 +293,22 @@ struct GooGcHeap {
     /* the cycle: gc.c */
     uint8_t colour;           /* the current mark colour */
     bool collecting;          /* the lock's owner collects or runs a callback: no allocation */
-    bool overflowed;          /* the mark stack dropped something */
+    _Atomic bool overflowed;  /* a mark stack dropped something */
     _Atomic bool refused;     /* the last request failed for the hard limit */
     bool tight;               /* memory was short: holes of one granule count, until it is not */
     _Atomic uint32_t disable_depth;
-    uintptr_t *mark_stack;
-    size_t mark_stack_committed;
-    size_t mark_stack_reserved; /* bytes; tests make it less */
+    GooiMarkStack mark_stack;
+    size_t team_heap_min;     /* smaller ones are marked before help arrives; tests make it less */
 
     /* pace.c, pressure.c */
     size_t live_bytes;        /* found by the last collection */
     _Atomic size_t since_bytes; /* heap bytes handed out since */
     _Atomic size_t headroom;  /* heap and external growth at which the next is due */
     _Atomic size_t external_at_cycle;
+    size_t container_bytes;   /* soft limit of all heaps together; 0: none */
+    uint64_t (*clock)(const GooGcHeap *heap); /* nanoseconds; tests have their own */
+    GooiAdaptive adaptive;
+    uint64_t decay_ns;        /* up to when idle memory has been looked at; 0: never */
     _Atomic size_t external_bytes;
     _Atomic uint64_t limit_hits;
     size_t adjusted_bytes;    /* of these, by goo_gc_adjust_external */
@@ -272,6 +322,18 @@ struct GooGcHeap {
     GooiVector finalizables;  /* of void *: objects with a finalize */
     GooGcInternTable *intern_tables;
     uint64_t hash_seed;
+
+    /* weak.c, ephemeron_settle.c, finalize_queue.c */
+    GooiWeakness weak;
+    GooiWaiting waiting;
+    GooiVector weak_hooks;
+    GooiVector finalizers;      /* that wait for their object's death */
+    size_t finalizers_gone;     /* of these, taken back or queued */
+    uint32_t *finalizer_index;
+    size_t finalizer_index_capacity; /* 0 or a power of two */
+    GooiVector finalizer_queue; /* that wait to run */
+    size_t finalizer_queue_head;
+    uint64_t finalizer_next_id;
 
     /* stats.c */
     GooGcStats stats;
@@ -330,6 +392,7 @@ void gooi_side_free(GooGcHeap *heap, void *ptr, size_t size);
 /* account.c; false: hard limit */
 bool gooi_account(GooGcHeap *heap, size_t bytes);
 void gooi_account_over_limit(GooGcHeap *heap, size_t bytes);
+void gooi_space_account_over_limit(GooGcHeap *heap, size_t metadata);
 void gooi_unaccount(GooGcHeap *heap, size_t bytes);
 void gooi_account_settle(GooGcHeap *heap);
 bool gooi_space_account(GooGcHeap *heap, size_t used, size_t metadata);
@@ -353,17 +416,21 @@ void gooi_region_give_back(GooGcMutator *m, GooiRegion *region);
 
 /* sweep.c */
 size_t gooi_sweep_count_live(GooGcHeap *heap);
+size_t gooi_sweep_count_marked(const GooGcHeap *heap); /* objects in blocks */
 void gooi_sweep_begin(GooGcHeap *heap);
 void gooi_sweep_finish(GooGcHeap *heap);
 size_t gooi_sweep_block(GooGcHeap *heap, uintptr_t block, uint64_t *occupied);
 size_t gooi_sweep_release_empty(GooGcHeap *heap);
+size_t gooi_sweep_release_idle(GooGcHeap *heap, uint8_t ticks, size_t most);
 
 /* large.c */
 void *gooi_large_alloc(GooGcHeap *heap, size_t size, unsigned metadata);
 size_t gooi_large_sweep(GooGcHeap *heap); /* the bytes of those that live */
+size_t gooi_large_count_marked(const GooGcHeap *heap);
 size_t gooi_large_size(const GooGcHeap *heap, uintptr_t object);
 uintptr_t gooi_large_base_of(const GooGcHeap *heap, uintptr_t address);
 size_t gooi_large_release_empty(GooGcHeap *heap);
+size_t gooi_large_release_idle(GooGcHeap *heap, uint8_t ticks, size_t most);
 
 /* safepoint.c */
 void gooi_heap_lock(GooGcHeap *heap); /* nests */
@@ -402,9 +469,20 @@ void gooi_alloc_hide_here(GooGcHeap *heap); /* of this thread's mutator, if it h
 
 /* mark.c */
 void gooi_visitor_init(GooGcVisitor *v, GooGcHeap *heap);
+void gooi_visitor_use_stack(GooGcVisitor *v, GooiMarkStack *stack);
 void gooi_mark_drain(GooGcVisitor *v);
+void gooi_mark_drain_shared(GooGcVisitor *v); /* until its team has nothing left */
+void gooi_mark_all(GooGcVisitor *v); /* the same as drain, with the help of others */
 size_t gooi_mark_stack_release(GooGcHeap *heap); /* to its least; the bytes given back */
+size_t gooi_mark_stack_shrink(GooGcHeap *heap, GooiMarkStack *stack);
 void gooi_mark_conservative(GooGcVisitor *v, const void *low, const void *high);
+
+/* team.c */
+bool gooi_team_drain(GooGcVisitor *v);
+bool gooi_team_init(void);
+void gooi_team_disband(void);
+void gooi_team_fork_begins(void);
+void gooi_team_fork_ends(bool in_child);
 
 /* roots.c */
 void gooi_roots_visit(GooGcHeap *heap, GooGcVisitor *v);
@@ -427,7 +505,13 @@ void gooi_intern_drop_dead(GooGcHeap *heap);
 bool gooi_intern_is_sound(const GooGcHeap *heap); /* INTERN-1, INTERN-2 */
 void gooi_intern_deinit(GooGcHeap *heap);
 
+/* pace_adaptive.c */
+void gooi_adaptive_measure(GooGcHeap *heap);
+double gooi_adaptive_headroom(const GooGcHeap *heap);
+
 /* pace.c */
+void gooi_pace_init(GooGcHeap *heap);
+void gooi_pace_begin(GooGcHeap *heap);
 void gooi_pace_update(GooGcHeap *heap);
 void gooi_pace_set_target(GooGcHeap *heap);
 bool gooi_pace_is_due(const GooGcHeap *heap);
@@ -443,10 +527,14 @@ bool gooi_pressure_is_sound(const GooGcHeap *heap); /* PRESS-1 */
 void gooi_pressure_fork_begins(void);
 void gooi_pressure_fork_ends(void);
 
+/* decay.c */
+void gooi_decay_poll(GooGcHeap *heap);
+
 /* gc.c */
 GooStatus gooi_collect(GooGcHeap *heap, GooGcCollection kind);
 /* limit.c */
 void gooi_limit_apply(GooGcHeap *heap);
+void gooi_limit_read_container(GooGcHeap *heap, const char *root);
 void gooi_limit_hit(GooGcHeap *heap);
 size_t gooi_limit_use(const GooGcHeap *heap);
 void gooi_limit_collected(GooGcHeap *heap, size_t before);

@@ -7,6 +7,9 @@
  * go to the next free place. Between mark and sweep the entries of dead objects are dropped, and
  * the rest is put back in order without further memory.
  *
+ * Threads: any that is attached, under the heap's lock; objects are made without it. Two that
+ * intern the same bytes at once both make one, and one of these is entered.
+ *
  * INTERN-1  every entry is reachable from its home without an empty place in between.
  * INTERN-2  count is the number of entries; at most 3/4 of capacity.
  *
@@ -86,21 +89,13 @@ static bool intern_set_capacity(GooGcInternTable *t, size_t capacity) {
     return true;
 }
 
-/* Makes room for one more entry; collects if that is what it takes. */
+/* Makes room for one more entry. */
 static bool intern_reserve(GooGcInternTable *t) {
-    for (int attempt = 0; attempt < 2; attempt++) {
-        if (t->count + 1 <= t->capacity / 4 * 3) {
-            return true;
-        }
-        size_t capacity = t->capacity == 0 ? GOOI_INTERN_MIN : t->capacity * 2;
-        if (capacity <= (size_t)UINT32_MAX && intern_set_capacity(t, capacity)) {
-            return true;
-        }
-        if (!gooi_collect_emergency(t->heap, 0)) {
-            break;
-        }
+    if (t->count + 1 <= t->capacity / 4 * 3) {
+        return true;
     }
-    return t->count + 1 <= t->capacity / 4 * 3;
+    size_t capacity = t->capacity == 0 ? GOOI_INTERN_MIN : t->capacity * 2;
+    return capacity <= (size_t)UINT32_MAX && intern_set_capacity(t, capacity);
 }
 
 /* --- after marking --- */
@@ -205,13 +200,16 @@ GooGcInternTable *goo_gc_intern_table_create(GooGcHeap *heap, const GooGcInternO
         errno = ENOTSUP;
         return NULL;
     }
+    gooi_heap_lock(heap);
     GooGcInternTable *t = gooi_side_alloc(heap, sizeof *t);
+    if (t != NULL) {
+        *t = (GooGcInternTable){.heap = heap, .ops = *ops, .next = heap->intern_tables};
+        heap->intern_tables = t;
+    }
+    gooi_heap_unlock(heap);
     if (t == NULL) {
         errno = ENOMEM;
-        return NULL;
     }
-    *t = (GooGcInternTable){.heap = heap, .ops = *ops, .next = heap->intern_tables};
-    heap->intern_tables = t;
     return t;
 }
 
@@ -219,13 +217,16 @@ void goo_gc_intern_table_destroy(GooGcInternTable *t) {
     if (t == NULL) {
         return;
     }
-    GooGcInternTable **link = &t->heap->intern_tables;
+    GooGcHeap *heap = t->heap;
+    gooi_heap_lock(heap);
+    GooGcInternTable **link = &heap->intern_tables;
     while (*link != t) {
         link = &(*link)->next;
     }
     *link = t->next;
-    gooi_side_free(t->heap, t->entries, t->capacity * sizeof(GooiInternEntry));
-    gooi_side_free(t->heap, t, sizeof *t);
+    gooi_side_free(heap, t->entries, t->capacity * sizeof(GooiInternEntry));
+    gooi_side_free(heap, t, sizeof *t);
+    gooi_heap_unlock(heap);
 }
 
 void gooi_intern_deinit(GooGcHeap *heap) {
@@ -238,35 +239,74 @@ static uint64_t intern_hash(const GooGcInternTable *t, const void *bytes, size_t
     return XXH3_64bits_withSeed(bytes, length, t->heap->hash_seed);
 }
 
+/* What is being interned, and the state of the table when it was not there. */
+typedef struct InternKey {
+    const void *bytes;
+    size_t length;
+    uint64_t hash, entered;
+} InternKey;
+
+static void *intern_find(GooGcInternTable *t, InternKey *key) {
+    gooi_heap_lock(t->heap);
+    void *found = intern_lookup(t, key->bytes, key->length, key->hash);
+    key->entered = t->entered;
+    gooi_heap_unlock(t->heap);
+    return found;
+}
+
+/* Enters an object for bytes that nobody entered meanwhile; returns the one in the table, or NULL
+ * when there is no room. */
+static void *intern_enter(GooGcInternTable *t, void *object, const InternKey *key) {
+    void *entered = NULL;
+    gooi_heap_lock(t->heap);
+    if (key->entered != t->entered) {
+        entered = intern_lookup(t, key->bytes, key->length, key->hash);
+    }
+    if (entered == NULL && intern_reserve(t)) {
+        intern_put(t->entries, t->capacity, intern_entry(t, object, key->hash));
+        t->count++;
+        t->entered++;
+        entered = object;
+    }
+    gooi_heap_unlock(t->heap);
+    return entered;
+}
+
 void *goo_gc_intern(GooGcMutator *m, GooGcInternTable *t, const void *bytes, size_t length) {
-    uint64_t hash = intern_hash(t, bytes, length);
-    void *found = intern_lookup(t, bytes, length, hash);
+    InternKey key = {bytes, length, intern_hash(t, bytes, length), 0};
+    void *found = intern_find(t, &key);
     if (found != NULL) {
         return found;
     }
-    void *object = t->ops.create(m, bytes, length, hash, t->ops.user);
+    void *object = t->ops.create(m, bytes, length, key.hash, t->ops.user);
     if (object == NULL) {
         return NULL;
     }
-    if (t->count + 1 > t->capacity / 4 * 3) {
-        goo_gc_push(m, object);
-        bool reserved = intern_reserve(t);
-        goo_gc_pop(m, 1);
-        if (!reserved) {
-            errno = ENOMEM;
-            return NULL;
+    void *entered = intern_enter(t, object, &key);
+    if (entered == NULL) {
+        GooGcFrame frame;
+        void *const locals[] = {&object};
+        goo_gc_frame_begin(m, &frame, locals, GOOI_COUNT(locals));
+        if (gooi_collect_emergency(t->heap, 0)) {
+            entered = intern_enter(t, object, &key);
         }
+        goo_gc_frame_end(m, &frame);
     }
-    intern_put(t->entries, t->capacity, intern_entry(t, object, hash));
-    t->count++;
-    return object;
+    if (entered == NULL) {
+        errno = ENOMEM;
+    }
+    return entered;
 }
 
 void *goo_gc_intern_find(GooGcMutator *m, GooGcInternTable *t, const void *bytes, size_t length) {
     (void)m;
-    return intern_lookup(t, bytes, length, intern_hash(t, bytes, length));
+    InternKey key = {bytes, length, intern_hash(t, bytes, length), 0};
+    return intern_find(t, &key);
 }
 
 size_t goo_gc_intern_count(const GooGcInternTable *t) {
-    return t->count;
+    gooi_heap_lock(t->heap);
+    size_t count = t->count;
+    gooi_heap_unlock(t->heap);
+    return count;
 }

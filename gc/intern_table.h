@@ -13,6 +13,7 @@ struct GooGcInternTable {
     GooGcInternOps ops;
     GooiInternEntry *entries;
     size_t capacity, count; /* capacity: 0 or a power of two */
+    uint64_t entered;       /* how many objects ever were: tells whether a look is out of date */
     GooGcInternTable *next;
 };
 

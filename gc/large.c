@@ -42,6 +42,7 @@ static void large_set_used(GooiSlab *slab, size_t first, size_t pages, bool used
     for (size_t p = first; p < first + pages; p++) {
         slab->run_first[p] = used ? (uint16_t)first : 0;
     }
+    slab->idle_ticks = 0;
     slab->pages_used = (uint32_t)(used ? slab->pages_used + pages : slab->pages_used - pages);
 }
 
@@ -232,6 +233,22 @@ size_t gooi_large_sweep(GooGcHeap *heap) {
     return live;
 }
 
+size_t gooi_large_count_marked(const GooGcHeap *heap) {
+    size_t count = 0;
+    for (uint32_t i = 0; i < heap->slab_count; i++) {
+        uint32_t kind = heap->slabs[i].kind;
+        const GooiSlab *slab = (const GooiSlab *)gooi_slab_address(heap, i);
+        size_t end = kind == GOOI_SLAB_LARGE  ? GOOI_SLAB_PAGES
+                     : kind == GOOI_SLAB_HUGE ? GOOI_FIRST_PAGE + 1
+                                              : GOOI_FIRST_PAGE;
+        for (size_t p = GOOI_FIRST_PAGE; p < end; p++) {
+            uintptr_t object = (uintptr_t)slab + (p << GOOI_PAGE_LOG2);
+            count += slab->run_size[p] != 0 && !large_is_dead(heap, object);
+        }
+    }
+    return count;
+}
+
 /* Gives pages [first, end) back, as far as they make up whole pages of the OS; the bytes. */
 static size_t large_discard(GooGcHeap *heap, GooiSlab *slab, size_t first, size_t end) {
     size_t unit = gooi_platform_page_size() >> GOOI_PAGE_LOG2;
@@ -264,22 +281,37 @@ static size_t large_release_pages(GooGcHeap *heap, GooiSlab *slab) {
     return released;
 }
 
-/* Gives slabs without objects, and free pages of the others, back to the OS; the bytes. */
-size_t gooi_large_release_empty(GooGcHeap *heap) {
+static size_t large_release_slab(GooGcHeap *heap, GooiSlab *slab) {
+    if (slab->pages_used != 0) {
+        return large_release_pages(heap, slab);
+    }
+    size_t released = large_touched_bytes(slab);
+    large_free_slab(heap, slab);
+    return released;
+}
+
+/* Slabs have aged by `ticks`: of those in which nothing happened for long enough, gives free pages,
+ * or all if there are no objects, back to the OS, until `most` bytes are; the bytes. */
+size_t gooi_large_release_idle(GooGcHeap *heap, uint8_t ticks, size_t most) {
     size_t released = 0;
     for (uint32_t i = 0; i < heap->slab_count; i++) {
         GooiSlab *slab = (GooiSlab *)gooi_slab_address(heap, i);
         if (heap->slabs[i].kind != GOOI_SLAB_LARGE) {
             continue;
         }
-        if (slab->pages_used == 0) {
-            released += large_touched_bytes(slab);
-            large_free_slab(heap, slab);
-        } else {
-            released += large_release_pages(heap, slab);
+        if (slab->idle_ticks < GOOI_DECAY_TICKS) {
+            slab->idle_ticks = (uint8_t)(slab->idle_ticks + ticks);
+        }
+        if (slab->idle_ticks >= GOOI_DECAY_TICKS && released < most) {
+            released += large_release_slab(heap, slab);
         }
     }
     return released;
+}
+
+/* Gives all slabs without objects, and free pages of the others, back to the OS; the bytes. */
+size_t gooi_large_release_empty(GooGcHeap *heap) {
+    return gooi_large_release_idle(heap, GOOI_DECAY_TICKS, SIZE_MAX);
 }
 
 /* The size of the large object that starts at `object`, or 0 if none does. */

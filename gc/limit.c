@@ -21,6 +21,7 @@
  */
 #include "gc/heap.h"
 #include "runtime/bits.h"
+#include "runtime/platform/platform.h"
 
 #define GOOI_FUTILE_SHARE 16 /* a collection must free one part in so many */
 #define GOOI_FUTILE_MAX 16   /* 2^15 requests wait at most */
@@ -42,6 +43,14 @@ static void limit_hold(GooGcHeap *heap, bool closed) {
 void gooi_limit_apply(GooGcHeap *heap) {
     limit_hold(heap, true);
     heap->futile_count = heap->futile_wait = 0;
+}
+
+/* Takes the container's limit as the soft limit of all heaps together, less an eighth for what is
+ * no heap. */
+void gooi_limit_read_container(GooGcHeap *heap, const char *root) {
+    uint64_t bytes = gooi_platform_container_memory(root);
+    bytes -= bytes / 8;
+    heap->container_bytes = bytes < SIZE_MAX / 2 ? (size_t)bytes : SIZE_MAX / 2;
 }
 
 /* A request was refused for good. */

@@ -16,9 +16,13 @@
  * MARK-2  when marking begins, `logged` is set only on objects without slots; such objects are
  *         never touched, only their metadata.
  *
+ * Several threads may mark at a time (team.c), each with a visitor, a stack and a mode of its own;
+ * none of the loops below knows, but that a look may give the oldest part of the stack away.
+ *
  * Source: the two loops are those measured in DESIGN.md's companion figures; ring prefetching after
  * Cher, Hosking and Vitek, "Software prefetching for mark-sweep garbage collection" (2004).
  */
+#include "gc/team.h"
 #include "gc/trace.h"
 
 #include "runtime/platform/platform.h"
@@ -37,51 +41,63 @@ void gooi_visitor_init(GooGcVisitor *v, GooGcHeap *heap) {
         v->encoding.address_mask = UINT64_MAX;
     }
     v->colour = heap->colour;
-    v->stack = v->top = heap->mark_stack;
-    v->end = v->stack + heap->mark_stack_committed / sizeof *v->stack;
+    gooi_visitor_use_stack(v, &heap->mark_stack);
+}
+
+void gooi_visitor_use_stack(GooGcVisitor *v, GooiMarkStack *stack) {
+    v->memory = stack;
+    v->stack = v->top = stack->entries;
+    v->end = stack->entries + stack->committed / sizeof *stack->entries;
 }
 
 /* What is beyond the least is counted; at the hard limit the stack stays as it is. */
 static bool mark_stack_account(GooGcHeap *heap, size_t bytes) {
-    bool refused = heap->refused;
-    bool granted = gooi_space_account(heap, 0, bytes);
-    heap->refused = refused; /* no request of the program's */
-    return granted;
+    if (!gooi_account(heap, bytes)) { /* no request of the program's: not refused to it */
+        return false;
+    }
+    heap->metadata_bytes += bytes;
+    return true;
 }
 
 /* Commits twice as much of the stack's reservation. */
 bool gooi_mark_stack_grow(GooGcVisitor *v) {
     GooGcHeap *heap = v->heap;
-    size_t old = heap->mark_stack_committed;
+    GooiMarkStack *stack = v->memory;
+    size_t old = stack->committed;
     size_t next = old == 0 ? GOOI_MARK_STACK_MIN : old * 2;
-    if (next > heap->mark_stack_reserved) {
-        next = heap->mark_stack_reserved;
+    if (next > stack->reserved) {
+        next = stack->reserved;
     }
     size_t counted = old == 0 || next <= old ? 0 : next - old;
     if (next <= old || !mark_stack_account(heap, counted)) {
         return false;
     }
-    if (!gooi_platform_commit((char *)heap->mark_stack + old, next - old)) {
+    if (!gooi_platform_commit((char *)stack->entries + old, next - old)) {
         gooi_space_unaccount(heap, 0, counted);
         return false;
     }
     gooi_account_settle(heap);
-    heap->mark_stack_committed = next;
-    v->end = v->stack + next / sizeof *v->stack;
+    stack->committed = next;
+    v->end = stack->entries + next / sizeof *stack->entries;
     return true;
 }
 
-size_t gooi_mark_stack_release(GooGcHeap *heap) {
-    if (heap->mark_stack_committed <= GOOI_MARK_STACK_MIN) {
+/* Gives back what the stack grew by. */
+size_t gooi_mark_stack_shrink(GooGcHeap *heap, GooiMarkStack *stack) {
+    if (stack->committed <= GOOI_MARK_STACK_MIN) {
         return 0;
     }
-    size_t bytes = heap->mark_stack_committed - GOOI_MARK_STACK_MIN;
-    if (!gooi_platform_decommit((char *)heap->mark_stack + GOOI_MARK_STACK_MIN, bytes)) {
+    size_t bytes = stack->committed - GOOI_MARK_STACK_MIN;
+    if (!gooi_platform_decommit((char *)stack->entries + GOOI_MARK_STACK_MIN, bytes)) {
         return 0;
     }
-    heap->mark_stack_committed = GOOI_MARK_STACK_MIN;
+    stack->committed = GOOI_MARK_STACK_MIN;
     gooi_space_unaccount(heap, 0, bytes);
     return bytes;
+}
+
+size_t gooi_mark_stack_release(GooGcHeap *heap) {
+    return gooi_mark_stack_shrink(heap, &heap->mark_stack);
 }
 
 /* --- dropped work --- */
@@ -109,7 +125,7 @@ void gooi_mark_push_slow(GooGcVisitor *v, uintptr_t entry) {
             return;
         }
     }
-    *mark_dropped_flag(v->heap, object) = true;
+    GOOI_STORE_RELAXED(mark_dropped_flag(v->heap, object), true);
     v->heap->overflowed = true;
 }
 
@@ -177,6 +193,9 @@ static GOOI_NEVER_INLINE void mark_look(GooGcVisitor *v, MarkSample *sample, uin
         sample->looks = sample->far = 0;
         sample->ahead = 0;
     }
+    if (v->team != NULL && gooi_team_is_hungry(v->team)) {
+        gooi_team_give(v);
+    }
 }
 
 /* Traces a marked object, and sometimes looks at where it lies. */
@@ -200,18 +219,13 @@ static GOOI_NEVER_INLINE void mark_pop_range(GooGcVisitor *v, uintptr_t entry) {
                      (const void *)end, (entry & GOOI_ENTRY_POINTERS) != 0);
 }
 
-static GOOI_ALWAYS_INLINE bool mark_is_range(uintptr_t entry) {
-    return GOOI_UNLIKELY((entry & (GOOI_ENTRY_SLOTS | GOOI_ENTRY_POINTERS)) != 0);
-}
-
 static void mark_drain_ordered(GooGcVisitor *v) {
     GooiMarker k;
     MarkSample sample = MARK_SAMPLE_BEGIN;
     gooi_marker_load(&k, v);
-    uintptr_t *bottom = v->stack;
-    while (k.top != bottom && !k.scattered) {
+    while (k.top != k.bottom && !k.scattered) {
         uintptr_t entry = *--k.top;
-        if (mark_is_range(entry)) {
+        if (gooi_entry_is_range(entry)) {
             gooi_marker_store(&k);
             mark_pop_range(v, entry);
             gooi_marker_load(&k, v);
@@ -234,12 +248,11 @@ static void mark_drain_scattered(GooGcVisitor *v) {
     uintptr_t ring[GOOI_RING_SIZE] = {0};
     size_t next = 0, in_ring = 0;
     gooi_marker_load(&k, v);
-    uintptr_t *bottom = v->stack;
     for (;;) {
         uintptr_t fresh = 0;
-        if (k.top != bottom && k.scattered) {
+        if (k.top != k.bottom && k.scattered) {
             fresh = *--k.top;
-            if (mark_is_range(fresh)) {
+            if (gooi_entry_is_range(fresh)) {
                 gooi_marker_store(&k);
                 mark_pop_range(v, fresh);
                 gooi_marker_load(&k, v);
@@ -269,19 +282,44 @@ static void mark_drain_scattered(GooGcVisitor *v) {
     gooi_marker_store(&k);
 }
 
-/* Traces until nothing is left to trace. */
-void gooi_mark_drain(GooGcVisitor *v) {
-    for (;;) {
+static void mark_drain_stack(GooGcVisitor *v) {
+    while (v->top != v->stack) {
         mark_drain_ordered(v);
         mark_drain_scattered(v);
-        if (v->top == v->stack) {
-            if (!v->heap->overflowed) {
-                return;
-            }
-            v->heap->overflowed = false;
-            mark_retrace_dropped(v);
-        }
     }
+    v->stack = v->top = v->memory->entries; /* what was given away was at its bottom */
+}
+
+void gooi_mark_drain_shared(GooGcVisitor *v) {
+    do {
+        mark_drain_stack(v);
+    } while (gooi_team_take(v));
+}
+
+/* Puts what was dropped on the stack again. False: nothing was. */
+static bool mark_take_dropped(GooGcVisitor *v) {
+    if (!v->heap->overflowed) {
+        return false;
+    }
+    v->heap->overflowed = false;
+    mark_retrace_dropped(v);
+    return true;
+}
+
+/* Traces until nothing is left to trace. */
+void gooi_mark_drain(GooGcVisitor *v) {
+    do {
+        mark_drain_stack(v);
+    } while (mark_take_dropped(v));
+}
+
+/* The same for a whole heap: where that is worth it, other threads help. */
+void gooi_mark_all(GooGcVisitor *v) {
+    do {
+        if (!gooi_team_drain(v)) {
+            mark_drain_stack(v);
+        }
+    } while (mark_take_dropped(v));
 }
 
 /* Marks what the words of [low, high) point to or into. */

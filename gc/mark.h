@@ -17,10 +17,10 @@
  * reference is pushed first, so that popping goes through memory upwards; where children came first
  * it is the other way round. Which it is, the references seen so far tell.
  *
- * Marks are plain byte stores: markers that race would write the same value. A byte store may alias
- * anything, so the loops work on a GooiMarker whose address never leaves them: the compiler keeps
- * it in registers. It is taken from the visitor before a loop, and put back around every call that
- * may mark by itself.
+ * Marks are plain byte stores, which the language calls relaxed atomics: markers that race write
+ * the same value. A byte store may alias anything, so the loops work on a GooiMarker whose address
+ * never leaves them: the compiler keeps it in registers. It is taken from the visitor before a
+ * loop, and put back around every call that may mark by itself.
  */
 #ifndef GOO_GC_MARK_H
 #define GOO_GC_MARK_H
@@ -44,13 +44,17 @@ _Static_assert(GOO_GC_KIND_CONSERVATIVE / 4 == GOOI_ENTRY_UNTYPED &&
                    (GOO_GC_KIND_LEAF & GOO_GC_KIND_CONSERVATIVE) == 0,
                "the kind's upper bit becomes the entry's untyped bit");
 
+static inline bool gooi_entry_is_range(uintptr_t entry) {
+    return GOOI_UNLIKELY((entry & (GOOI_ENTRY_SLOTS | GOOI_ENTRY_POINTERS)) != 0);
+}
+
 #define GOOI_ENDS_OF_8 UINT64_C(0x0808080808080808)
 
 typedef struct GooiMarker {
     uintptr_t base;
     size_t size;
     uint64_t tag_mask, tag_value, address_mask;
-    uintptr_t *top, *end;
+    uintptr_t *bottom, *top, *end;
     size_t objects;
     uint8_t colour;
     bool backwards, scattered;
@@ -65,6 +69,7 @@ static GOOI_ALWAYS_INLINE void gooi_marker_load(GooiMarker *k, GooGcVisitor *v) 
     k->tag_value = v->encoding.tag_value;
     k->address_mask = v->encoding.address_mask;
     k->colour = v->colour;
+    k->bottom = v->stack;
     k->top = v->top;
     k->end = v->end;
     k->objects = v->objects;
@@ -92,13 +97,27 @@ static inline uint64_t gooi_load_little_endian(const uint8_t *bytes) {
     return word;
 }
 
+/* Eight metadata bytes at once. Other markers may be storing colours into some of them, which the
+ * caller does not look at. */
+static inline uint64_t gooi_load_metadata(const uint8_t *table) {
+#if defined(__SANITIZE_THREAD__)
+    uint64_t word = 0;
+    for (int i = 0; i < 8; i++) {
+        word |= (uint64_t)GOOI_LOAD_RELAXED(table + i) << (8 * i);
+    }
+    return word;
+#else
+    return gooi_load_little_endian(table);
+#endif
+}
+
 /* The granules of an object whose metadata stands at `table` and begins with `byte`. */
 static GOOI_ALWAYS_INLINE size_t gooi_marked_granules(const GooGcHeap *heap, uintptr_t object,
                                                       const uint8_t *table, uint8_t byte) {
     if ((byte & GOO_GC_END) != 0) {
         return (object & (GOOI_PAGE_SIZE - 1)) != 0 ? 1 : gooi_object_granules(heap, object);
     }
-    uint64_t ends = gooi_load_little_endian(table + 1) & GOOI_ENDS_OF_8;
+    uint64_t ends = gooi_load_metadata(table + 1) & GOOI_ENDS_OF_8;
     return GOOI_LIKELY(ends != 0) ? 2 + (gooi_count_trailing_zeros(ends) >> 3)
                                   : gooi_object_granules(heap, object);
 }
@@ -117,16 +136,21 @@ static GOOI_ALWAYS_INLINE void gooi_mark_push(GooiMarker *k, uintptr_t entry) {
  * before and has slots, else 0. */
 static GOOI_ALWAYS_INLINE uintptr_t gooi_mark_set(GooiMarker *k, uintptr_t object) {
     uint8_t *table = gooi_metadata_of(object);
-    unsigned byte = *table;
+    unsigned byte = GOOI_LOAD_RELAXED(table);
     if ((byte & GOO_GC_COLOUR_MASK) == k->colour) {
         return 0;
     }
     GOO_ASSERT((byte & GOO_GC_COLOUR_MASK) != 0, "gc: reference to %p, where no object starts",
                (void *)object);
-    *table = (uint8_t)((byte & ~(unsigned)GOO_GC_COLOUR_MASK) | k->colour);
+    GOOI_STORE_RELAXED(table, (uint8_t)((byte & ~(unsigned)GOO_GC_COLOUR_MASK) | k->colour));
     k->objects++;
-    if ((byte & GOO_GC_LOGGED) != 0) {
-        return 0;
+    if ((byte & (GOO_GC_LOGGED | GOO_GC_ATTENTION)) != 0) {
+        if (GOOI_UNLIKELY((byte & GOO_GC_ATTENTION) != 0)) {
+            gooi_waiting_key_marked(k->visitor->heap, object);
+        }
+        if ((byte & GOO_GC_LOGGED) != 0) {
+            return 0;
+        }
     }
     /* conservative and embedder share the bit that typed and leaf lack */
     return object | GOOI_ENTRY_MARKED | (byte & GOO_GC_KIND_CONSERVATIVE) / 4;

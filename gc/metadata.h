@@ -14,7 +14,8 @@
  *   end       on an object's last granule only
  *   logged    the barrier has nothing to do; always set on objects that have no slots, which is how
  *             marking knows without touching them
- *   attention the object stands, or stood, in a side table: of finalizable objects, of owned blocks
+ *   attention the object stands, or stood, in a side table: of finalizable objects, of owned
+ *             blocks; while a collection settles what is weak, also of keys that a value waits for
  *
  * A large object (gc/large.c) has its byte at its first granule, with end set there; its size
  * stands in the slab's header.

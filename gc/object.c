@@ -11,20 +11,33 @@
 
 #define GOOI_SMALL_GRANULES (GOOI_SMALL_MAX >> GOOI_GRANULE_LOG2)
 
+/* The last of `count` metadata bytes at which an object starts or ends; SIZE_MAX: none. Other
+ * markers may be changing colours, but none to or from no colour. */
+static size_t object_find_last(const uint8_t *first, size_t count) {
+#if defined(__SANITIZE_THREAD__) /* the kernel reads bytes that others store, in vectors */
+    while (count > 0 &&
+           (GOOI_LOAD_RELAXED(first + count - 1) & (GOO_GC_COLOUR_MASK | GOO_GC_END)) == 0) {
+        count--;
+    }
+    return count - 1;
+#else
+    return gooi_kernels->find_last(first, count, GOO_GC_COLOUR_MASK | GOO_GC_END);
+#endif
+}
+
 /* The object in a block that `address` points to or into, dead or alive, or 0. */
 static uintptr_t object_in_block(uintptr_t address) {
     size_t in_block = (address & (GOOI_BLOCK_SIZE - 1)) >> GOOI_GRANULE_LOG2;
     const uint8_t *here = gooi_metadata_of(address);
-    if ((*here & GOO_GC_COLOUR_MASK) != 0) {
+    if ((GOOI_LOAD_RELAXED(here) & GOO_GC_COLOUR_MASK) != 0) {
         return address & ~(uintptr_t)(GOOI_GRANULE_SIZE - 1);
     }
     size_t back = in_block < GOOI_SMALL_GRANULES - 1 ? in_block : GOOI_SMALL_GRANULES - 1;
-    size_t found =
-        gooi_kernels->find_last(here - back, back, GOO_GC_COLOUR_MASK | GOO_GC_END);
+    size_t found = object_find_last(here - back, back);
     if (found == SIZE_MAX) {
         return 0;
     }
-    uint8_t byte = here[(ptrdiff_t)found - (ptrdiff_t)back];
+    uint8_t byte = GOOI_LOAD_RELAXED(here + (ptrdiff_t)found - (ptrdiff_t)back);
     if ((byte & GOO_GC_END) != 0) {
         return 0;
     }
@@ -33,7 +46,7 @@ static uintptr_t object_in_block(uintptr_t address) {
 
 static bool object_is_swept_away(const GooGcHeap *heap, uintptr_t object) {
     return gooi_block_of(object)->state == GOOI_BLOCK_UNSWEPT &&
-           (*gooi_metadata_of(object) & GOO_GC_COLOUR_MASK) != heap->colour;
+           (GOOI_LOAD_RELAXED(gooi_metadata_of(object)) & GOO_GC_COLOUR_MASK) != heap->colour;
 }
 
 /* The live object that `address` points to or into, or 0. Any address will do. */
@@ -65,7 +78,7 @@ size_t gooi_object_granules(const GooGcHeap *heap, uintptr_t object) {
     }
     const uint8_t *table = gooi_metadata_of(object);
     size_t n = 0;
-    while ((table[n] & GOO_GC_END) == 0) {
+    while ((GOOI_LOAD_RELAXED(table + n) & GOO_GC_END) == 0) {
         n++;
         GOO_ASSERT(n < GOOI_SMALL_GRANULES, "gc: the object at %p has no end", (void *)object);
     }

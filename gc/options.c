@@ -12,7 +12,8 @@ GooGcOptions goo_gc_default_options(void) {
     return (GooGcOptions){.initial_bytes = (size_t)4 << 20,
                           .sizing = GOO_GC_SIZING_PROPORTIONAL,
                           .growth_factor = 2.0,
-                          .spare_bytes = (size_t)256 << 10};
+                          .spare_bytes = (size_t)256 << 10,
+                          .decay_ms = 10000};
 }
 
 /* --- values --- */
@@ -130,6 +131,8 @@ static const Option options_known[] = {
     {"reserve", OPTION_SIZE, offsetof(GooGcOptions, reserve_bytes)},
     {"growth", OPTION_FACTOR, offsetof(GooGcOptions, growth_factor)},
     {"sizing", OPTION_SIZING, offsetof(GooGcOptions, sizing)},
+    {"container", OPTION_FLAG, offsetof(GooGcOptions, container)},
+    {"decay", OPTION_COUNT, offsetof(GooGcOptions, decay_ms)},
     {"scan_stacks", OPTION_FLAG, offsetof(GooGcOptions, scan_stacks)},
     {"generational", OPTION_FLAG, offsetof(GooGcOptions, generational)},
     {"concurrent", OPTION_FLAG, offsetof(GooGcOptions, concurrent)},

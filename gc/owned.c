@@ -5,7 +5,7 @@
  * still find them, and before it returns. The walk goes over the records, backwards: where most
  * owners died, records leave at the end of the array and nothing has to move.
  *
- *   alloc ─▶ room in the table ─▶ bytes counted ─▶ block from the allocator ─▶ record
+ *   alloc ─▶ room in the table ─▶ bytes pending ─▶ block from the allocator ─▶ record
  *                └───────┬────────────┴──── refused: collect, try again ┘
  *                        └── refused again: NULL, ENOMEM, nothing changed
  *
@@ -14,7 +14,9 @@
  * the same limit. A block is freed after its record is gone, so that whatever its allocator calls
  * finds the table in order.
  *
- * Threads: the mutator's; blocks of the dead are freed on the thread that collects.
+ * Threads: any mutator's. The table is under the heap's lock, which is not held while an allocator
+ * is called, except for blocks of the dead: they are freed on the thread that collects, while the
+ * world stands still.
  */
 #include "gc/owned.h"
 
@@ -40,6 +42,10 @@ static GooGcHeap *owned_heap(GooGcMutator *m, const char *call) {
     return m->heap;
 }
 
+static bool owned_is_mine(const GooGcMutator *m) {
+    return m->thread_id == gooi_platform_thread_id();
+}
+
 /* A call that may collect. */
 static GooGcHeap *owned_heap_to_grow(GooGcMutator *m, const char *call) {
     GooGcHeap *heap = owned_heap(m, call);
@@ -49,101 +55,148 @@ static GooGcHeap *owned_heap_to_grow(GooGcMutator *m, const char *call) {
     return heap;
 }
 
-/* --- counting --- */
-
-/* Counts growth of a block of the allocator at `index`, unless its attachment does. */
-static bool owned_reserve_bytes(GooGcHeap *heap, uint32_t index, size_t bytes) {
-    return bytes == 0 || (index != 0 && gooi_owned_allocator(heap, index)->attached) ||
-           gooi_pressure_count(heap, bytes);
-}
-
-static void owned_release_bytes(GooGcHeap *heap, uint32_t index, size_t bytes) {
-    if (bytes != 0 && (index == 0 || !gooi_owned_allocator(heap, index)->attached)) {
-        gooi_pressure_discount(heap, bytes);
-    }
-}
-
-/* Runs an attempt, and once more after a collection. */
-static bool owned_try(GooGcHeap *heap, bool (*attempt)(GooGcHeap *heap, void *ctx), void *ctx,
-                      size_t bytes) {
-    return attempt(heap, ctx) || (gooi_collect_emergency(heap, bytes) && attempt(heap, ctx));
-}
-
-/* --- blocks --- */
+/* --- a request in its steps --- */
 
 typedef struct OwnedRequest {
-    GooAllocator *allocator;
-    uint32_t index; /* of the allocator */
-    void *block;    /* NULL before an alloc; its outcome */
+    GooGcMutator *m;
+    void *owner;
+    bool refused;            /* no owner: nothing can help */
+    GooAllocator *allocator; /* NULL: an adjustment */
+    uint32_t index;          /* of the allocator */
+    bool attached;           /* its attachment counts */
+    void *block;             /* NULL before an alloc; its outcome */
     size_t old_size, size;
 } OwnedRequest;
 
-static bool owned_attempt(GooGcHeap *heap, void *ctx) {
-    OwnedRequest *r = ctx;
-    size_t growth = r->size > r->old_size ? r->size - r->old_size : 0;
+static size_t owned_growth(const OwnedRequest *r) {
+    return r->size > r->old_size ? r->size - r->old_size : 0;
+}
+
+/* Runs a step, and once more after a collection. */
+static bool owned_try(bool (*step)(GooGcHeap *heap, OwnedRequest *r), OwnedRequest *r,
+                      size_t bytes) {
+    GooGcHeap *heap = r->m->heap;
     heap->refused = false;
-    if (!owned_reserve_bytes(heap, r->index, growth)) {
+    return step(heap, r) ||
+           (!r->refused && gooi_collect_emergency(heap, bytes) && step(heap, r));
+}
+
+/* Room in the table for one more record, and a place for its allocator; if the calling thread may
+ * give the owner something. */
+static bool owned_prepare(GooGcHeap *heap, OwnedRequest *r) {
+    gooi_heap_lock(heap);
+    r->refused = !owned_is_mine(r->m) || !owned_is_owner(heap, r->owner);
+    bool done = !r->refused && gooi_owned_reserve(heap);
+    if (done && r->allocator != NULL) {
+        r->index = gooi_owned_hold_allocator(heap, r->allocator);
+        done = r->index != 0;
+        r->attached = done && gooi_owned_allocator(heap, r->index)->attached;
+        heap->owned.promised -= !done;
+    }
+    gooi_heap_unlock(heap);
+    return done;
+}
+
+static void owned_unprepare(GooGcHeap *heap, const OwnedRequest *r) {
+    gooi_heap_lock(heap);
+    heap->owned.promised--;
+    if (r->index != 0) {
+        gooi_owned_release_allocator(heap, r->index);
+    }
+    gooi_heap_unlock(heap);
+}
+
+/* Counts what the request grows by, unless the allocator's attachment does. */
+static bool owned_count_growth(GooGcHeap *heap, OwnedRequest *r) {
+    size_t growth = r->attached ? 0 : owned_growth(r);
+    if (growth != 0 && !gooi_pressure_count(heap, growth)) {
         heap->refused = true;
+        return false;
+    }
+    atomic_fetch_add_explicit(&heap->owned.pending_bytes, growth, memory_order_relaxed);
+    return true;
+}
+
+static bool owned_get_block(GooGcHeap *heap, OwnedRequest *r) {
+    if (!owned_count_growth(heap, r)) {
         return false;
     }
     void *block = r->block == NULL
                       ? goo_memory_alloc_with(r->allocator, r->size)
                       : goo_memory_realloc_with(r->allocator, r->block, r->old_size, r->size);
     if (block == NULL) {
-        owned_release_bytes(heap, r->index, growth);
+        size_t growth = r->attached ? 0 : owned_growth(r);
+        atomic_fetch_sub_explicit(&heap->owned.pending_bytes, growth, memory_order_relaxed);
+        gooi_pressure_discount(heap, growth);
         return false;
     }
     r->block = block;
     return true;
 }
 
-static bool owned_prepare(GooGcHeap *heap, void *ctx) {
-    OwnedRequest *r = ctx;
-    heap->refused = false;
-    if (!gooi_owned_reserve(heap)) {
-        return false;
-    }
-    r->index = gooi_owned_hold_allocator(heap, r->allocator);
-    return r->index != 0;
+/* What was pending is in the table now. Under the lock. */
+static void owned_settle_pending(GooGcHeap *heap, const OwnedRequest *r) {
+    size_t growth = r->attached ? 0 : owned_growth(r);
+    atomic_fetch_sub_explicit(&heap->owned.pending_bytes, growth, memory_order_relaxed);
 }
 
-static void *owned_alloc(GooGcMutator *m, void *owner, GooAllocator *a, size_t size) {
-    GooGcHeap *heap = m->heap;
-    OwnedRequest r = {.allocator = a, .size = size};
-    if (size > GOOI_OWNED_SIZE_MAX || !owned_try(heap, owned_prepare, &r, 0)) {
-        return gooi_alloc_fail(m, size);
+/* --- blocks --- */
+
+static void *owned_alloc(OwnedRequest *r) {
+    GooGcHeap *heap = r->m->heap;
+    if (!owned_try(owned_prepare, r, 0)) {
+        return r->refused ? NULL : gooi_alloc_fail(r->m, r->size);
     }
-    if (!owned_try(heap, owned_attempt, &r, size)) {
-        gooi_owned_release_allocator(heap, r.index);
-        return gooi_alloc_fail(m, size);
+    if (r->size > GOOI_OWNED_SIZE_MAX || !owned_try(owned_get_block, r, r->size)) {
+        owned_unprepare(heap, r);
+        return gooi_alloc_fail(r->m, r->size);
     }
-    gooi_owned_add(heap, owner, r.block, size, r.index);
+    gooi_heap_lock(heap);
+    gooi_owned_add(heap, r->owner, r->block, r->size, r->index);
+    owned_settle_pending(heap, r);
+    gooi_heap_unlock(heap);
     gooi_pressure_settle_heap(heap);
-    return r.block;
+    return r->block;
 }
 
 void *goo_gc_owned_alloc(GooGcMutator *m, void *owner, GooAllocator *a, size_t size) {
-    GooGcHeap *heap = owned_heap_to_grow(m, "goo_gc_owned_alloc");
-    if (!owned_is_owner(heap, owner)) {
-        errno = EINVAL;
-        return NULL;
-    }
+    owned_heap_to_grow(m, "goo_gc_owned_alloc");
     if (size == 0) {
         return NULL;
     }
+    OwnedRequest r = {.m = m, .owner = owner, .size = size,
+                      .allocator = a != NULL ? a : gooi_current_allocator()};
     goo_gc_push(m, owner);
-    void *block = owned_alloc(m, owner, a != NULL ? a : gooi_current_allocator(), size);
+    void *block = owned_alloc(&r);
     goo_gc_pop(m, 1);
+    if (r.refused) {
+        errno = EINVAL;
+    }
     return block;
 }
 
-/* The record of a block of the owner; anything else is a panic. */
+/* The record of a block of the owner; anything else is a panic. Under the lock. */
 static uint32_t owned_require(GooGcHeap *heap, const void *owner, const void *ptr,
                               const char *call) {
     bool known = gooi_in_heap(heap, (uintptr_t)owner);
     uint32_t n = known && ptr != NULL ? gooi_owned_find(heap, owner, ptr) : 0;
+    if (n == 0) {
+        gooi_heap_unlock(heap);
+    }
     GOO_REQUIRE(n != 0, "%s: %p is no block that %p owns", call, ptr, owner);
     return n;
+}
+
+/* Fills in what is known of the block that is to change its size. */
+static void owned_describe(GooGcHeap *heap, OwnedRequest *r) {
+    gooi_heap_lock(heap);
+    uint32_t n = owned_require(heap, r->owner, r->block, "goo_gc_owned_realloc");
+    const GooiOwnedRecord *record = gooi_owned_record(heap, n);
+    r->index = record->allocator;
+    r->old_size = record->size;
+    r->allocator = gooi_owned_allocator(heap, r->index)->allocator;
+    r->attached = gooi_owned_allocator(heap, r->index)->attached;
+    gooi_heap_unlock(heap);
 }
 
 void *goo_gc_owned_realloc(GooGcMutator *m, void *owner, void *ptr, size_t new_size) {
@@ -151,67 +204,73 @@ void *goo_gc_owned_realloc(GooGcMutator *m, void *owner, void *ptr, size_t new_s
     if (ptr == NULL) {
         return goo_gc_owned_alloc(m, owner, NULL, new_size);
     }
-    uint32_t n = owned_require(heap, owner, ptr, "goo_gc_owned_realloc");
     if (new_size == 0) {
         goo_gc_owned_free(m, owner, ptr);
         return NULL;
     }
-    OwnedRequest r = {.index = gooi_owned_record(heap, n)->allocator, .block = ptr,
-                      .old_size = gooi_owned_record(heap, n)->size, .size = new_size};
-    r.allocator = gooi_owned_allocator(heap, r.index)->allocator;
+    if (!owned_is_mine(m)) {
+        errno = EINVAL;
+        return NULL;
+    }
+    OwnedRequest r = {.m = m, .owner = owner, .block = ptr, .size = new_size};
+    owned_describe(heap, &r);
     goo_gc_push(m, owner);
-    bool done = new_size <= GOOI_OWNED_SIZE_MAX && owned_try(heap, owned_attempt, &r, new_size);
+    bool done = new_size <= GOOI_OWNED_SIZE_MAX && owned_try(owned_get_block, &r, new_size);
     goo_gc_pop(m, 1);
     if (!done) {
         return gooi_alloc_fail(m, new_size);
     }
-    n = gooi_owned_find(heap, owner, ptr); /* a collection may have moved the record */
-    gooi_owned_change(heap, n, r.block, new_size);
-    owned_release_bytes(heap, r.index, r.old_size > new_size ? r.old_size - new_size : 0);
+    gooi_heap_lock(heap);
+    gooi_owned_change(heap, gooi_owned_find(heap, owner, ptr), r.block, new_size);
+    owned_settle_pending(heap, &r);
+    if (!r.attached && r.old_size > new_size) {
+        gooi_pressure_discount(heap, r.old_size - new_size);
+    }
+    gooi_heap_unlock(heap);
     gooi_pressure_settle_heap(heap);
     return r.block;
 }
 
-/* Takes the record out and gives what it counted back; then the block goes to its allocator. */
-static void owned_drop(GooGcHeap *heap, uint32_t n) {
+/* What a record held, to be given back when it is gone. */
+typedef struct OwnedBlock {
+    GooAllocator *allocator;
+    void *block; /* NULL: an adjustment */
+    size_t size;
+} OwnedBlock;
+
+/* Takes the record out, and what it counted off the account. Under the lock. */
+static OwnedBlock owned_take(GooGcHeap *heap, uint32_t n) {
     const GooiOwnedRecord *record = gooi_owned_record(heap, n);
-    void *block = record->block;
-    size_t size = record->size;
-    GooAllocator *a =
-        block != NULL ? gooi_owned_allocator(heap, record->allocator)->allocator : NULL;
-    bool counts = gooi_owned_counts(heap, record);
-    gooi_owned_remove(heap, n);
-    if (counts) {
-        gooi_pressure_discount(heap, size);
+    OwnedBlock taken = {.block = record->block, .size = record->size};
+    if (record->allocator != 0) {
+        taken.allocator = gooi_owned_allocator(heap, record->allocator)->allocator;
     }
-    if (block != NULL) {
-        goo_memory_free_with(a, block, size);
+    size_t counted = gooi_owned_counts(heap, record) ? taken.size : 0;
+    gooi_owned_remove(heap, n);
+    gooi_pressure_discount(heap, counted);
+    return taken;
+}
+
+static void owned_give_back(OwnedBlock taken) {
+    if (taken.block != NULL) {
+        goo_memory_free_with(taken.allocator, taken.block, taken.size);
     }
 }
 
 void goo_gc_owned_free(GooGcMutator *m, void *owner, void *ptr) {
     if (ptr != NULL) {
         GooGcHeap *heap = owned_heap(m, "goo_gc_owned_free");
-        owned_drop(heap, owned_require(heap, owner, ptr, "goo_gc_owned_free"));
+        GOO_REQUIRE(owned_is_mine(m) || gooi_heap_is_busy_here(heap),
+                    "goo_gc_owned_free: mutator %p is not this thread's", (void *)m);
+        gooi_heap_lock(heap);
+        OwnedBlock taken =
+            owned_take(heap, owned_require(heap, owner, ptr, "goo_gc_owned_free"));
+        gooi_heap_unlock(heap);
+        owned_give_back(taken);
     }
 }
 
 /* --- bytes that the library did not allocate --- */
-
-static bool owned_prepare_adjustment(GooGcHeap *heap, void *ctx) {
-    (void)ctx;
-    heap->refused = false;
-    return gooi_owned_reserve(heap);
-}
-
-static bool owned_attempt_adjustment(GooGcHeap *heap, void *bytes) {
-    heap->refused = false;
-    if (!gooi_pressure_count(heap, *(size_t *)bytes)) {
-        heap->refused = true;
-        return false;
-    }
-    return true;
-}
 
 /* The owner's adjustment, or 0. */
 static uint32_t owned_find_adjustment(const GooGcHeap *heap, const void *owner) {
@@ -219,73 +278,92 @@ static uint32_t owned_find_adjustment(const GooGcHeap *heap, const void *owner) 
     return n != 0 && gooi_owned_record(heap, n)->allocator == 0 ? n : 0;
 }
 
-static GooStatus owned_adjust_up(GooGcMutator *m, void *owner, size_t bytes) {
-    GooGcHeap *heap = m->heap;
-    if (!owned_try(heap, owned_prepare_adjustment, NULL, 0)) {
-        gooi_alloc_fail(m, sizeof(GooiOwnedRecord));
-        return GOO_ERR_NO_MEMORY;
+/* Adds what was counted to the owner's adjustment. False: it would be too much. */
+static bool owned_apply_adjustment(GooGcHeap *heap, const OwnedRequest *r) {
+    uint32_t n = owned_find_adjustment(heap, r->owner);
+    size_t before = n != 0 ? gooi_owned_record(heap, n)->size : 0;
+    if (r->size > GOOI_OWNED_SIZE_MAX - before) {
+        return false;
     }
-    uint32_t n = owned_find_adjustment(heap, owner);
-    size_t before = n != 0 ? gooi_owned_record(heap, n)->size : 0, after;
-    if (gooi_add_overflows(before, bytes, &after) || after > GOOI_OWNED_SIZE_MAX ||
-        !owned_try(heap, owned_attempt_adjustment, &bytes, bytes)) {
-        gooi_alloc_fail(m, bytes);
-        return GOO_ERR_LIMIT;
-    }
-    n = owned_find_adjustment(heap, owner);
     if (n != 0) {
-        gooi_owned_change(heap, n, NULL, after);
+        gooi_owned_change(heap, n, NULL, before + r->size);
+        heap->owned.promised--;
     } else {
-        gooi_owned_add(heap, owner, NULL, bytes, 0);
+        gooi_owned_add(heap, r->owner, NULL, r->size, 0);
     }
-    gooi_pressure_settle_heap(heap);
-    return GOO_OK;
+    return true;
 }
 
-static void owned_adjust_down(GooGcHeap *heap, void *owner, size_t bytes) {
-    uint32_t n = owned_find_adjustment(heap, owner);
+static GooStatus owned_adjust_up(OwnedRequest *r) {
+    GooGcHeap *heap = r->m->heap;
+    if (!owned_try(owned_prepare, r, 0)) {
+        if (r->refused) {
+            return GOO_ERR_INVALID_ARGUMENT;
+        }
+        gooi_alloc_fail(r->m, sizeof(GooiOwnedRecord));
+        return GOO_ERR_NO_MEMORY;
+    }
+    bool counted = r->size <= GOOI_OWNED_SIZE_MAX && owned_try(owned_count_growth, r, r->size);
+    if (!counted) {
+        owned_unprepare(heap, r);
+        gooi_alloc_fail(r->m, r->size);
+        return GOO_ERR_LIMIT;
+    }
+    gooi_heap_lock(heap);
+    bool fits = owned_apply_adjustment(heap, r);
+    owned_settle_pending(heap, r);
+    if (!fits) {
+        heap->owned.promised--;
+        gooi_pressure_discount(heap, r->size);
+    }
+    gooi_heap_unlock(heap);
+    gooi_pressure_settle_heap(heap);
+    return fits ? GOO_OK : GOO_ERR_LIMIT;
+}
+
+static GooStatus owned_adjust_down(GooGcHeap *heap, void *owner, size_t bytes) {
+    gooi_heap_lock(heap);
+    bool known = owned_is_owner(heap, owner);
+    uint32_t n = known ? owned_find_adjustment(heap, owner) : 0;
     size_t before = n != 0 ? gooi_owned_record(heap, n)->size : 0;
-    GOO_REQUIRE(bytes <= before, "goo_gc_owner_adjust: %zu bytes taken away, %zu counted", bytes,
-                before);
-    if (bytes == before) {
-        owned_drop(heap, n);
-    } else {
+    if (known && bytes < before) {
         gooi_owned_change(heap, n, NULL, before - bytes);
         gooi_pressure_discount(heap, bytes);
+    } else if (known && bytes == before && n != 0) {
+        owned_take(heap, n);
     }
+    gooi_heap_unlock(heap);
+    GOO_REQUIRE(!known || bytes <= before, "goo_gc_owner_adjust: %zu bytes taken away, %zu counted",
+                bytes, before);
+    return known ? GOO_OK : GOO_ERR_INVALID_ARGUMENT;
 }
 
 GooStatus goo_gc_owner_adjust(GooGcMutator *m, void *owner, ptrdiff_t bytes) {
-    if (bytes > 0) {
-        GooGcHeap *heap = owned_heap_to_grow(m, "goo_gc_owner_adjust");
-        if (!owned_is_owner(heap, owner)) {
+    if (bytes <= 0) {
+        GooGcHeap *heap = owned_heap(m, "goo_gc_owner_adjust");
+        if (!owned_is_mine(m)) {
             return GOO_ERR_INVALID_ARGUMENT;
         }
-        goo_gc_push(m, owner);
-        GooStatus status = owned_adjust_up(m, owner, (size_t)bytes);
-        goo_gc_pop(m, 1);
-        return status;
+        return owned_adjust_down(heap, owner, bytes == 0 ? 0 : (size_t) - (bytes + 1) + 1);
     }
-    GooGcHeap *heap = owned_heap(m, "goo_gc_owner_adjust");
-    if (!owned_is_owner(heap, owner)) {
-        return GOO_ERR_INVALID_ARGUMENT;
-    }
-    if (bytes < 0) {
-        owned_adjust_down(heap, owner, (size_t) - (bytes + 1) + 1);
-    }
-    return GOO_OK;
+    owned_heap_to_grow(m, "goo_gc_owner_adjust");
+    OwnedRequest r = {.m = m, .owner = owner, .size = (size_t)bytes};
+    goo_gc_push(m, owner);
+    GooStatus status = owned_adjust_up(&r);
+    goo_gc_pop(m, 1);
+    return status;
 }
 
 size_t goo_gc_owner_bytes(GooGcHeap *heap, const void *owner) {
     size_t bytes = 0;
-    if (!owned_is_owner(heap, owner) ||
-        (*gooi_metadata_of((uintptr_t)owner) & GOO_GC_ATTENTION) == 0) {
-        return 0;
-    }
-    for (uint32_t n = gooi_owned_first(heap, owner); n != 0;
+    gooi_heap_lock(heap);
+    bool owns = owned_is_owner(heap, owner) &&
+                (*gooi_metadata_of((uintptr_t)owner) & GOO_GC_ATTENTION) != 0;
+    for (uint32_t n = owns ? gooi_owned_first(heap, owner) : 0; n != 0;
          n = gooi_owned_record(heap, n)->next_sibling) {
         bytes += gooi_owned_record(heap, n)->size;
     }
+    gooi_heap_unlock(heap);
     return bytes;
 }
 
@@ -296,7 +374,7 @@ void gooi_owned_settle(GooGcHeap *heap) {
     heap->owned.settling = true;
     for (uint32_t n = (uint32_t)heap->owned.records.count; n != 0; n--) {
         if (!gooi_object_is_marked(heap, gooi_owned_owner(heap, gooi_owned_record(heap, n)))) {
-            owned_drop(heap, n);
+            owned_give_back(owned_take(heap, n));
         }
     }
     heap->owned.settling = false;
@@ -306,7 +384,7 @@ void gooi_owned_settle(GooGcHeap *heap) {
 void gooi_owned_deinit(GooGcHeap *heap) {
     heap->owned.settling = true;
     for (uint32_t n = (uint32_t)heap->owned.records.count; n != 0; n--) {
-        owned_drop(heap, n);
+        owned_give_back(owned_take(heap, n));
     }
     gooi_owned_table_deinit(heap);
 }

@@ -20,7 +20,7 @@
  * OWN-3  an allocator's count and bytes are those of its records; counted_bytes are those of the
  *        records that no attachment of this heap counts.
  *
- * Threads: the mutator's, or the collector while it is stopped.
+ * Threads: any, under the heap's lock.
  */
 #ifndef GOO_GC_OWNED_H
 #define GOO_GC_OWNED_H
@@ -69,7 +69,8 @@ static inline bool gooi_owned_counts(const GooGcHeap *heap, const GooiOwnedRecor
 
 /* --- owned_table.c --- */
 
-/* Makes room for one more record: adding it then can't fail. */
+/* Makes room for one more record and promises it: gooi_owned_add then can't fail. Whoever does not
+ * add takes one from owned.promised. */
 bool gooi_owned_reserve(GooGcHeap *heap);
 /* The index of `a`, which keeps it until gooi_owned_add uses it or gooi_owned_release_allocator
  * gives it up. 0: no memory, or too many allocators. */

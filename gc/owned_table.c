@@ -4,7 +4,7 @@
  * passed GOOI_OWNED_FAR siblings, all blocks get a second chain by their address, which is kept
  * from then on; where there is no memory for its buckets, searches stay long.
  *
- * Invariants OWN-1 … OWN-3: gc/owned.h. Threads: the mutator's, or the collector's.
+ * Invariants OWN-1 … OWN-3: gc/owned.h. Threads: any, under the heap's lock.
  */
 #include "gc/owned.h"
 
@@ -83,9 +83,17 @@ static void owned_index_blocks(GooGcHeap *heap) {
 
 bool gooi_owned_reserve(GooGcHeap *heap) {
     GooiOwnedTable *t = &heap->owned;
-    return t->records.count < UINT32_MAX - 1 &&
-           gooi_vector_reserve(heap, &t->records, 1, sizeof(GooiOwnedRecord)) &&
-           (t->records.count < t->buckets || owned_grow_buckets(heap));
+    size_t more = t->promised + 1;
+    if (GOOI_LIKELY(t->records.count + more <= t->records.capacity &&
+                    t->records.count + more <= t->buckets)) {
+        t->promised++;
+        return true;
+    }
+    bool done = t->records.count + more < UINT32_MAX &&
+                gooi_vector_reserve(heap, &t->records, more, sizeof(GooiOwnedRecord)) &&
+                (t->records.count + more <= t->buckets || owned_grow_buckets(heap));
+    t->promised += done;
+    return done;
 }
 
 /* --- allocators --- */
@@ -320,7 +328,8 @@ void gooi_owned_add(GooGcHeap *heap, const void *owner, void *block, size_t size
         gooi_owned_allocator(heap, allocator)->records++;
         gooi_owned_allocator(heap, allocator)->held--;
     }
-    *gooi_metadata_of((uintptr_t)owner) |= GOO_GC_ATTENTION;
+    t->promised--;
+    __atomic_fetch_or(gooi_metadata_of((uintptr_t)owner), GOO_GC_ATTENTION, __ATOMIC_RELAXED);
 }
 
 void gooi_owned_remove(GooGcHeap *heap, uint32_t number) {

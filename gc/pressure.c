@@ -13,7 +13,7 @@
  * memory was there too (pressure_settle).
  *
  * PRESS-1  a heap's external_bytes is the sum of its attachments' bytes, of adjusted_bytes, and of
- *          what owned blocks count by themselves (gc/owned.h).
+ *          what owned blocks count by themselves, or are about to (gc/owned.h).
  *
  * Threads: any may reserve and release; only the mutator's thread collects. No lock is held while
  * a collection runs, because its finalizers free.
@@ -123,6 +123,20 @@ static bool pressure_reserve(GooAllocator *a, size_t bytes) {
     return refused == NULL;
 }
 
+/* Counts the bytes of a block that is there, over the limit if need be. */
+static void pressure_restore(GooAllocator *a, size_t bytes) {
+    pressure_lock();
+    for (GooiAttachment *item = gooi_attachments; item != NULL; item = item->next) {
+        if (item->allocator == a) {
+            gooi_account_over_limit(item->heap, bytes);
+            atomic_fetch_add_explicit(&item->heap->external_bytes, bytes, memory_order_relaxed);
+            atomic_fetch_add_explicit(&gooi_heaps_external, bytes, memory_order_relaxed);
+            item->bytes += bytes;
+        }
+    }
+    pressure_unlock();
+}
+
 static void pressure_settle(GooAllocator *a) {
     bool due = false;
     pressure_lock();
@@ -206,6 +220,7 @@ static bool pressure_collect(GooAllocator *a) {
 void gooi_pressure_init(void) {
     gooi_hooks.pressure_reserve = pressure_reserve;
     gooi_hooks.pressure_settle = pressure_settle;
+    gooi_hooks.pressure_restore = pressure_restore;
     gooi_hooks.pressure_release = pressure_release;
     gooi_hooks.pressure_release_all_but = pressure_release_all_but;
     gooi_hooks.collect = pressure_collect;
@@ -241,8 +256,10 @@ GooStatus goo_gc_attach_allocator(GooGcHeap *heap, GooAllocator *a) {
     if (heap == NULL || a == NULL) {
         return GOO_ERR_INVALID_ARGUMENT;
     }
+    gooi_heap_lock(heap);
     GooiAttachment *item = gooi_side_alloc(heap, sizeof *item);
     if (item == NULL) {
+        gooi_heap_unlock(heap);
         return GOO_ERR_NO_MEMORY;
     }
     *item = (GooiAttachment){.allocator = a, .heap = heap};
@@ -258,6 +275,7 @@ GooStatus goo_gc_attach_allocator(GooGcHeap *heap, GooAllocator *a) {
     if (!fresh) {
         gooi_side_free(heap, item, sizeof *item);
     }
+    gooi_heap_unlock(heap);
     return fresh ? GOO_OK : GOO_ERR_INVALID_ARGUMENT;
 }
 
@@ -271,9 +289,10 @@ bool gooi_pressure_is_attached(const GooGcHeap *heap, const GooAllocator *a) {
     return attached;
 }
 
-/* Whether PRESS-1 holds. Attached bytes change under the lock, the others by the mutator. */
+/* Whether PRESS-1 holds. Under the heap's lock, while the world stands still. */
 bool gooi_pressure_is_sound(const GooGcHeap *heap) {
-    size_t sum = heap->adjusted_bytes + heap->owned.counted_bytes;
+    size_t sum = heap->adjusted_bytes + heap->owned.counted_bytes +
+                 atomic_load_explicit(&heap->owned.pending_bytes, memory_order_relaxed);
     pressure_lock();
     for (const GooiAttachment *item = gooi_attachments; item != NULL; item = item->next) {
         sum += item->heap == heap ? item->bytes : 0;
@@ -301,6 +320,7 @@ GooStatus goo_gc_detach_allocator(GooGcHeap *heap, GooAllocator *a) {
     if (heap == NULL || a == NULL) {
         return GOO_ERR_INVALID_ARGUMENT;
     }
+    gooi_heap_lock(heap);
     pressure_lock();
     GooiAttachment **link = pressure_find(heap, a);
     GooiAttachment *item = *link;
@@ -309,11 +329,9 @@ GooStatus goo_gc_detach_allocator(GooGcHeap *heap, GooAllocator *a) {
         pressure_unlink(link);
     }
     pressure_unlock();
-    if (item == NULL) {
-        return GOO_ERR_INVALID_ARGUMENT;
-    }
     gooi_side_free(heap, item, sizeof *item);
-    return GOO_OK;
+    gooi_heap_unlock(heap);
+    return item != NULL ? GOO_OK : GOO_ERR_INVALID_ARGUMENT;
 }
 
 /* At the heap's end its attachments go. */
@@ -336,27 +354,41 @@ void gooi_pressure_deinit(GooGcHeap *heap) {
 
 /* --- bytes that no allocator of Goo's made --- */
 
+static bool pressure_adjust_up(GooGcHeap *heap, size_t bytes) {
+    gooi_heap_lock(heap);
+    bool counted = gooi_pressure_count(heap, bytes);
+    heap->adjusted_bytes += counted ? bytes : 0;
+    gooi_heap_unlock(heap);
+    return counted;
+}
+
+static void pressure_adjust_down(GooGcHeap *heap, size_t bytes) {
+    gooi_heap_lock(heap);
+    size_t counted = heap->adjusted_bytes;
+    if (bytes <= counted) {
+        heap->adjusted_bytes -= bytes;
+        gooi_pressure_discount(heap, bytes);
+    }
+    gooi_heap_unlock(heap);
+    GOO_REQUIRE(bytes <= counted, "goo_gc_adjust_external: %zu bytes taken away, %zu counted",
+                bytes, counted);
+}
+
 GooStatus goo_gc_adjust_external(GooGcHeap *heap, ptrdiff_t bytes) {
     if (heap == NULL) {
         return GOO_ERR_INVALID_ARGUMENT;
     }
     if (bytes < 0) {
-        size_t less = (size_t) - (bytes + 1) + 1;
-        GOO_REQUIRE(less <= heap->adjusted_bytes,
-                    "goo_gc_adjust_external: %zu bytes taken away, %zu counted", less,
-                    heap->adjusted_bytes);
-        heap->adjusted_bytes -= less;
-        gooi_pressure_discount(heap, less);
+        pressure_adjust_down(heap, (size_t) - (bytes + 1) + 1);
         return GOO_OK;
     }
     size_t more = (size_t)bytes;
     bool may_collect = heap->attached_count == 0 || pressure_is_mutator(heap);
-    if (!gooi_pressure_count(heap, more) &&
-        !(may_collect && gooi_collect_emergency(heap, more) && gooi_pressure_count(heap, more))) {
+    if (!pressure_adjust_up(heap, more) &&
+        !(may_collect && gooi_collect_emergency(heap, more) && pressure_adjust_up(heap, more))) {
         gooi_limit_hit(heap);
         return GOO_ERR_LIMIT;
     }
-    heap->adjusted_bytes += more;
     gooi_pressure_settle_heap(heap);
     return GOO_OK;
 }

@@ -1,8 +1,9 @@
 /* Roots: what is alive without anybody in the heap referring to it.
  *
- * In the order in which they are visited: slots and pointers, callbacks, handles, precise frames,
- * temporaries, and conservatively the attached threads' stacks with their registers and every stack
- * that was added. A program may use one kind, or mix them.
+ * In the order in which they are visited: slots and pointers, callbacks, handles, objects whose
+ * finalizers are queued, precise frames, temporaries, and conservatively the attached threads'
+ * stacks with their registers and every stack that was added. A program may use one kind, or mix
+ * them.
  *
  * Roots are few beside objects, so nothing here is tuned; removal looks from the newest backwards,
  * as roots mostly come and go like a stack.
@@ -89,11 +90,14 @@ static void roots_visit_registered(GooGcHeap *heap, GooGcVisitor *v) {
     const GooiRoot *roots = heap->roots.items;
     for (size_t i = 0; i < heap->roots.count; i++) {
         if (roots[i].is_pointer) {
+            v->root_kind = GOOI_ROOT_POINTER;
             goo_gc_visit_pointer(v, roots[i].address);
         } else {
+            v->root_kind = GOOI_ROOT_SLOT;
             goo_gc_visit(v, roots[i].address);
         }
     }
+    v->root_kind = GOOI_ROOT_CALLBACK;
     const GooiRootCallback *callbacks = heap->root_callbacks.items;
     for (size_t i = 0; i < heap->root_callbacks.count; i++) {
         callbacks[i].trace(v, callbacks[i].user);
@@ -102,17 +106,20 @@ static void roots_visit_registered(GooGcHeap *heap, GooGcVisitor *v) {
 
 static void roots_visit_handles(GooGcHeap *heap, GooGcVisitor *v) {
     GooiHandleEntry *handles = heap->handles.items;
+    v->root_kind = GOOI_ROOT_HANDLE;
     for (size_t i = 0; i < heap->handles.count; i++) {
         goo_gc_visit_pointer(v, &handles[i].object);
     }
 }
 
 static void roots_visit_frames(const GooGcMutator *m, GooGcVisitor *v) {
+    v->root_kind = GOOI_ROOT_FRAME;
     for (GooGcFrame *frame = m->frames; frame != NULL; frame = frame->previous) {
         for (size_t i = 0; i < frame->count; i++) {
             goo_gc_visit_pointer(v, frame->locals[i]);
         }
     }
+    v->root_kind = GOOI_ROOT_TEMPORARY;
     goo_gc_visit_pointers(v, m->temporaries.items, m->temporaries.count);
 }
 
@@ -121,6 +128,7 @@ static void roots_visit_frames(const GooGcMutator *m, GooGcVisitor *v) {
 static void roots_visit_stacks(const GooGcMutator *m, const void *stack_pointer, GooGcVisitor *v) {
     const GooiStack *stacks = m->stacks.items;
     bool on_added_stack = false;
+    v->root_kind = GOOI_ROOT_ADDED_STACK;
     for (size_t i = 0; i < m->stacks.count; i++) {
         goo_gc_visit_conservative(v, stacks[i].low, stacks[i].high);
         on_added_stack |= stack_pointer >= stacks[i].low && stack_pointer < stacks[i].high;
@@ -130,6 +138,7 @@ static void roots_visit_stacks(const GooGcMutator *m, const void *stack_pointer,
     }
     GOO_REQUIRE(stack_pointer >= m->stack_low && stack_pointer < m->stack_high,
                 "gc: this thread runs on the stack around %p, which was not added", stack_pointer);
+    v->root_kind = GOOI_ROOT_STACK;
     goo_gc_visit_conservative(v, stack_pointer, m->stack_high);
 }
 
@@ -155,6 +164,7 @@ static void roots_visit_mutator(const GooGcMutator *m, GooGcVisitor *v) {
         return;
     }
     if (m->state == GOOI_MUTATOR_BLOCKING) {
+        v->root_kind = GOOI_ROOT_REGISTER;
         goo_gc_visit_conservative(v, m->saved, m->saved + m->saved_count);
     }
     roots_visit_stacks(m, m->stack_pointer, v);
@@ -163,6 +173,8 @@ static void roots_visit_mutator(const GooGcMutator *m, GooGcVisitor *v) {
 void gooi_roots_visit(GooGcHeap *heap, GooGcVisitor *v) {
     roots_visit_registered(heap, v);
     roots_visit_handles(heap, v);
+    v->root_kind = GOOI_ROOT_FINALIZER;
+    gooi_finalize_queue_visit(heap, v);
     for (const GooGcMutator *m = heap->mutators; m != NULL; m = m->next) {
         if (m->state != GOOI_MUTATOR_IDLE) {
             roots_visit_mutator(m, v);

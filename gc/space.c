@@ -19,6 +19,7 @@
 
 #include "gc/heap.h"
 #include "runtime/bits.h"
+#include "runtime/budget.h"
 #include "runtime/globals.h"
 #include "runtime/platform/platform.h"
 
@@ -83,8 +84,8 @@ static bool space_reserve(GooGcHeap *heap, size_t reserve) {
     heap->reservation_size = total;
     heap->slabs = (GooiSlabEntry *)(void *)start;
     heap->first_regions = (GooiRegion *)(void *)(start + sides.directory);
-    heap->mark_stack = (uintptr_t *)(void *)(start + sides.directory + sides.regions);
-    heap->mark_stack_reserved = sides.stack;
+    heap->mark_stack.entries = (uintptr_t *)(void *)(start + sides.directory + sides.regions);
+    heap->mark_stack.reserved = sides.stack;
     heap->base = (uintptr_t)start + sides.total;
     heap->size = reserve;
     heap->slab_limit = (uint32_t)(reserve >> GOOI_SLAB_LOG2);
@@ -108,6 +109,7 @@ bool gooi_space_init(GooGcHeap *heap) {
 
 void gooi_space_deinit(GooGcHeap *heap) {
     gooi_platform_release(heap->reservation, heap->reservation_size);
+    gooi_limit_give_back(heap->used_bytes + heap->metadata_bytes);
     atomic_fetch_sub(&gooi_heaps_accounted, gooi_accounted(heap));
     atomic_fetch_sub(&gooi_heaps_external, heap->external_bytes);
     gooi_heap_count--;

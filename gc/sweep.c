@@ -34,6 +34,7 @@ size_t gooi_sweep_block(GooGcHeap *heap, uintptr_t address, uint64_t *occupied) 
         sweep_poison(address, occupied);
     }
     block->state = count == 0 ? GOOI_BLOCK_FREE : GOOI_BLOCK_SWEPT;
+    block->idle_ticks = 0;
     block->has_holes = count < GOOI_BLOCK_GRANULES;
     GOO_ASSERT(heap->unswept_count > 0, "gc: a block swept twice, at %p", (void *)address);
     if (--heap->unswept_count == 0) {
@@ -57,6 +58,32 @@ size_t gooi_sweep_count_live(GooGcHeap *heap) {
         }
     }
     return granules << GOOI_GRANULE_LOG2;
+}
+
+/* The compiler makes vectors of the inner loop. */
+static size_t sweep_count_marked(uintptr_t block, uint8_t colour) {
+    const uint8_t *table = gooi_metadata_of(block);
+    size_t count = 0;
+    for (size_t g = 0; g < GOOI_BLOCK_GRANULES; g += 128) {
+        uint8_t marked = 0;
+        for (size_t i = g; i < g + 128; i++) {
+            marked += (table[i] & GOO_GC_COLOUR_MASK) == colour;
+        }
+        count += marked;
+    }
+    return count;
+}
+
+/* How many marked objects there are in blocks. */
+size_t gooi_sweep_count_marked(const GooGcHeap *heap) {
+    size_t count = 0;
+    for (uint32_t i = 0; gooi_block_at_or_after(heap, &i); i++) {
+        uintptr_t address = gooi_block_address(heap, i);
+        if (gooi_block_of(address)->state != GOOI_BLOCK_FREE) {
+            count += sweep_count_marked(address, heap->colour);
+        }
+    }
+    return count;
 }
 
 /* Marking has ended: every block with objects is to be swept, and regions start over. */
@@ -90,13 +117,18 @@ void gooi_sweep_finish(GooGcHeap *heap) {
     heap->stats.sweep_ns += gooi_platform_time_ns() - start;
 }
 
-/* Gives the memory of a slab's free blocks back to the OS; they are clean again. */
+static bool sweep_is_idle(const GooiBlock *block) {
+    return block->state == GOOI_BLOCK_FREE &&
+           (block->clean || block->idle_ticks >= GOOI_DECAY_TICKS);
+}
+
+/* Gives the memory of a slab's idle blocks back to the OS; they are clean again. */
 static size_t sweep_release_blocks(GooGcHeap *heap, GooiSlab *slab) {
     size_t released = 0;
     for (size_t b = GOOI_FIRST_BLOCK; b < GOOI_SLAB_BLOCKS; b++) {
         GooiBlock *block = &slab->blocks[b];
         void *address = (char *)slab + (b << GOOI_BLOCK_LOG2);
-        if (block->state == GOOI_BLOCK_FREE && !block->clean &&
+        if (!block->clean && sweep_is_idle(block) &&
             gooi_platform_discard(address, GOOI_BLOCK_SIZE)) {
             block->clean = true;
             gooi_space_unaccount(heap, GOOI_BLOCK_SIZE, GOOI_BLOCK_TABLE_SIZE);
@@ -117,25 +149,38 @@ static size_t sweep_release_slab(GooGcHeap *heap, GooiSlab *slab) {
     return dirty * GOOI_BLOCK_SIZE;
 }
 
-static bool sweep_slab_is_empty(const GooiSlab *slab) {
+/* The slab's free blocks are `ticks` older; whether all of it is idle. */
+static bool sweep_age_slab(GooiSlab *slab, uint8_t ticks) {
+    bool idle = true;
     for (size_t b = GOOI_FIRST_BLOCK; b < GOOI_SLAB_BLOCKS; b++) {
-        if (slab->blocks[b].state != GOOI_BLOCK_FREE) {
-            return false;
+        GooiBlock *block = &slab->blocks[b];
+        if (block->state == GOOI_BLOCK_FREE && block->idle_ticks < GOOI_DECAY_TICKS) {
+            block->idle_ticks = (uint8_t)(block->idle_ticks + ticks);
         }
+        idle &= sweep_is_idle(block);
     }
-    return true;
+    return idle;
 }
 
-/* Gives empty slabs and blocks back to the OS; the bytes of blocks. */
-size_t gooi_sweep_release_empty(GooGcHeap *heap) {
+/* Free blocks have aged by `ticks`: gives slabs and blocks that are idle by now back to the OS,
+ * until `most` bytes are; the bytes of blocks. */
+size_t gooi_sweep_release_idle(GooGcHeap *heap, uint8_t ticks, size_t most) {
     size_t released = 0;
     gooi_sweep_finish(heap);
     for (uint32_t i = 0; i < heap->slab_count; i++) {
         GooiSlab *slab = (GooiSlab *)gooi_slab_address(heap, i);
         if (heap->slabs[i].kind == GOOI_SLAB_BLOCKS_OF) {
-            released += sweep_slab_is_empty(slab) ? sweep_release_slab(heap, slab)
-                                                  : sweep_release_blocks(heap, slab);
+            bool idle = sweep_age_slab(slab, ticks);
+            if (released < most) {
+                released += idle ? sweep_release_slab(heap, slab)
+                                 : sweep_release_blocks(heap, slab);
+            }
         }
     }
     return released;
+}
+
+/* Gives all empty slabs and blocks back to the OS; the bytes of blocks. */
+size_t gooi_sweep_release_empty(GooGcHeap *heap) {
+    return gooi_sweep_release_idle(heap, GOOI_DECAY_TICKS, SIZE_MAX);
 }

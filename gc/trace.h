@@ -58,8 +58,9 @@ static GOOI_ALWAYS_INLINE void gooi_trace_bitmap(GooiMarker *k, uintptr_t object
 
 static GOOI_ALWAYS_INLINE uintptr_t gooi_trace_end(const GooiMarker *k, uintptr_t object) {
     const uint8_t *table = gooi_metadata_of(object);
+    uint8_t byte = GOOI_LOAD_RELAXED(table);
     return object +
-           (gooi_marked_granules(k->visitor->heap, object, table, *table) << GOOI_GRANULE_LOG2);
+           (gooi_marked_granules(k->visitor->heap, object, table, byte) << GOOI_GRANULE_LOG2);
 }
 
 static GOOI_ALWAYS_INLINE void gooi_trace_array(GooiMarker *k, uintptr_t object,
@@ -79,7 +80,7 @@ static GOOI_ALWAYS_INLINE void gooi_trace_array(GooiMarker *k, uintptr_t object,
 /* The layouts that call out of the loop. */
 static GOOI_NEVER_INLINE void gooi_trace_outside(GooGcVisitor *v, uintptr_t object, uintptr_t end) {
     const GooGcType *type = goo_gc_type_of((const void *)object);
-    unsigned kind = *gooi_metadata_of(object) & GOO_GC_KIND_MASK;
+    unsigned kind = GOOI_LOAD_RELAXED(gooi_metadata_of(object)) & GOO_GC_KIND_MASK;
     if (kind == GOO_GC_KIND_EMBEDDER) {
         v->heap->options.trace_embedder((void *)object, v, v->heap->options.user);
     } else if (kind == GOO_GC_KIND_TYPED && type->layout == GOO_GC_LAYOUT_TRACE) {

@@ -22,8 +22,7 @@ static bool vector_account(GooGcHeap *heap, size_t bytes, bool over_limit) {
     if (!over_limit) {
         return gooi_space_account(heap, 0, bytes);
     }
-    gooi_account_over_limit(heap, bytes);
-    heap->metadata_bytes += bytes;
+    gooi_space_account_over_limit(heap, bytes);
     return true;
 }
 

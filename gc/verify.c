@@ -24,6 +24,11 @@
 
 #define GOOI_FAULTS_REPORTED 32
 
+typedef struct VerifyList {
+    uintptr_t *items;
+    size_t count, capacity;
+} VerifyList;
+
 typedef struct Verify {
     GooGcHeap *heap;
     FILE *report;
@@ -33,8 +38,9 @@ typedef struct Verify {
     size_t faults;
     uint64_t *reached; /* a bit per granule of the committed slabs */
     size_t reached_size;
-    uintptr_t *stack;
-    size_t stack_count, stack_capacity;
+    VerifyList stack;
+    VerifyList waiting; /* pairs whose keys are not reached yet */
+    size_t pairs;
     size_t reached_bytes, reached_objects;
     size_t used_bytes, finalizable; /* as found in the slabs */
     uintptr_t holder; /* whose references are being looked at; 0: a root's */
@@ -215,24 +221,35 @@ static void verify_tables(Verify *v) {
 
 /* --- trace --- */
 
-static bool verify_stack_push(Verify *v, uintptr_t object) {
-    if (v->stack_count == v->stack_capacity) {
-        size_t capacity = v->stack_capacity == 0 ? 1024 : v->stack_capacity * 2;
-        GooAllocator *side = v->heap->side;
-        uintptr_t *stack = side->alloc(side->context, capacity * sizeof *stack, 16, 0);
-        if (stack == NULL) {
-            v->out_of_memory = true;
-            return false;
-        }
-        if (v->stack != NULL) {
-            memcpy(stack, v->stack, v->stack_count * sizeof *stack);
-            side->free(side->context, v->stack, v->stack_capacity * sizeof *stack, 16);
-        }
-        v->stack = stack;
-        v->stack_capacity = capacity;
+static void verify_list_free(Verify *v, VerifyList *list) {
+    GooAllocator *side = v->heap->side;
+    if (list->items != NULL) {
+        side->free(side->context, list->items, list->capacity * sizeof *list->items, 16);
     }
-    v->stack[v->stack_count++] = object;
-    return true;
+}
+
+static void verify_list_push(Verify *v, VerifyList *list, uintptr_t item) {
+    if (list->count == list->capacity) {
+        size_t capacity = list->capacity == 0 ? 1024 : list->capacity * 2;
+        GooAllocator *side = v->heap->side;
+        uintptr_t *items = side->alloc(side->context, capacity * sizeof *items, 16, 0);
+        if (items == NULL) {
+            v->out_of_memory = true;
+            return;
+        }
+        if (list->count != 0) {
+            memcpy(items, list->items, list->count * sizeof *items);
+        }
+        verify_list_free(v, list);
+        list->items = items;
+        list->capacity = capacity;
+    }
+    list->items[list->count++] = item;
+}
+
+static bool verify_is_reached(const Verify *v, const void *object) {
+    size_t granule = ((uintptr_t)object - v->heap->base) >> GOOI_GRANULE_LOG2;
+    return (v->reached[granule / 64] >> (granule % 64) & 1) != 0;
 }
 
 static const char *verify_holder_name(const Verify *v) {
@@ -265,7 +282,7 @@ static void verify_reference(void *ctx, const void *slot, uintptr_t target) {
         verify_fault(v, "GC-1: object %p, referred to by slot %p of %s (%p), is not marked",
                      (void *)target, slot, verify_holder_name(v), (void *)v->holder);
     }
-    verify_stack_push(v, target);
+    verify_list_push(v, &v->stack, target);
 }
 
 static void verify_trace_words(GooGcVisitor *visitor, uintptr_t low, uintptr_t high,
@@ -297,9 +314,40 @@ static bool verify_extent(Verify *v, uintptr_t object, uintptr_t end, const GooG
     return true;
 }
 
+/* A pair's value counts as referred to when its key is reached; until then it waits. */
+static void verify_pair(Verify *v, GooGcVisitor *visitor, GooiPair *pair) {
+    v->pairs += pair->key != NULL;
+    if (pair->key != NULL && verify_is_reached(v, pair->key)) {
+        goo_gc_visit_pointer(visitor, &pair->value);
+    } else if (pair->key != NULL) {
+        verify_list_push(v, &v->waiting, (uintptr_t)pair);
+    }
+}
+
+/* Weak references refer to nothing. */
+static void verify_trace_weak(Verify *v, GooGcVisitor *visitor, uintptr_t object) {
+    const GooGcType *type = goo_gc_type_of((const void *)object);
+    const char *fault = gooi_weak_fault(v->heap, (const void *)object);
+    if (fault != NULL) {
+        verify_fault(v, "%s: %s %p", fault, type->name, (void *)object);
+    } else if (type == &gooi_weak_ephemeron_type) {
+        verify_pair(v, visitor, &((GooGcEphemeron *)object)->pair);
+    } else if (type == &gooi_weak_map_type) {
+        GooGcWeakMap *map = (GooGcWeakMap *)object;
+        goo_gc_visit_pointer(visitor, &map->table);
+        for (size_t i = 0; map->table != NULL && i < map->table->capacity; i++) {
+            verify_pair(v, visitor, &map->table->pairs[i]);
+        }
+    }
+}
+
 static void verify_trace_typed(Verify *v, GooGcVisitor *visitor, uintptr_t object, uintptr_t end) {
     const GooGcType *type = goo_gc_type_of((const void *)object);
     if (!verify_extent(v, object, end, type)) {
+        return;
+    }
+    if (gooi_weak_is_weak(type)) {
+        verify_trace_weak(v, visitor, object);
         return;
     }
     bool pointers = (type->flags & GOO_GC_TYPE_BITMAP_POINTERS) != 0;
@@ -345,14 +393,49 @@ static void verify_trace_object(Verify *v, GooGcVisitor *visitor, uintptr_t obje
     }
 }
 
+/* Shows the values of waiting pairs whose keys have been reached; whether there were any. Each
+ * round is a look at all that wait, every other one backwards: enough for the chains of tests. */
+static bool verify_take_reached(Verify *v, GooGcVisitor *visitor) {
+    size_t kept = 0, count = v->waiting.count;
+    uintptr_t *items = v->waiting.items;
+    for (size_t i = 0; i < count; i++) {
+        GooiPair *pair = (GooiPair *)items[i];
+        if (verify_is_reached(v, pair->key)) {
+            v->holder = gooi_object_base_of(v->heap, (uintptr_t)pair);
+            goo_gc_visit_pointer(visitor, &pair->value);
+        } else {
+            items[kept++] = items[i];
+        }
+    }
+    v->waiting.count = kept;
+    for (size_t i = 0; i < kept / 2; i++) {
+        uintptr_t item = items[i];
+        items[i] = items[kept - 1 - i];
+        items[kept - 1 - i] = item;
+    }
+    return kept != count;
+}
+
 static void verify_trace(Verify *v) {
     GooGcVisitor visitor;
     gooi_visitor_init(&visitor, v->heap);
     visitor.observe = verify_reference;
     visitor.observe_ctx = v;
     gooi_roots_visit(v->heap, &visitor);
-    while (v->stack_count != 0) {
-        verify_trace_object(v, &visitor, v->stack[--v->stack_count]);
+    do {
+        while (v->stack.count != 0) {
+            verify_trace_object(v, &visitor, v->stack.items[--v->stack.count]);
+        }
+    } while (verify_take_reached(v, &visitor));
+    /* Right after marking a pair has lost its key, or the key lives. */
+    if (v->waiting.count != 0 && v->after_marking && !v->heap->options.scan_stacks) {
+        const GooiPair *pair = (const GooiPair *)v->waiting.items[0];
+        verify_fault(v, "WEAK-1: %zu pairs have keys that nothing leads to, %p is one",
+                     v->waiting.count, pair->key);
+    }
+    const char *fault = gooi_weak_tables_fault(v->heap, v->pairs);
+    if (fault != NULL) {
+        verify_fault(v, "%s", fault);
     }
 }
 
@@ -403,9 +486,8 @@ GooStatus gooi_verify(GooGcHeap *heap, bool after_marking, FILE *report, char *f
         verify_count(&v);
     }
     gooi_platform_release(v.reached, v.reached_size);
-    if (v.stack != NULL) {
-        heap->side->free(heap->side->context, v.stack, v.stack_capacity * sizeof *v.stack, 16);
-    }
+    verify_list_free(&v, &v.stack);
+    verify_list_free(&v, &v.waiting);
     if (v.faults != 0) {
         return GOO_ERR_CORRUPT;
     }

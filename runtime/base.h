@@ -20,6 +20,8 @@
 #define GOOI_NORETURN __attribute__((noreturn))
 #define GOOI_PRINTF(index, first) __attribute__((__format__(__printf__, index, first)))
 #define GOOI_PREFETCH(address) __builtin_prefetch(address)
+#define GOOI_LOAD_RELAXED(address) __atomic_load_n((address), __ATOMIC_RELAXED)
+#define GOOI_STORE_RELAXED(address, value) __atomic_store_n((address), (value), __ATOMIC_RELAXED)
 #else
 #define GOOI_LIKELY(x) (x)
 #define GOOI_UNLIKELY(x) (x)
@@ -29,6 +31,25 @@
 #define GOOI_NORETURN
 #define GOOI_PRINTF(index, first)
 #define GOOI_PREFETCH(address) ((void)(address))
+#define GOOI_LOAD_RELAXED(address) (*(address))
+#define GOOI_STORE_RELAXED(address, value) ((void)(*(address) = (value)))
+#endif
+
+/* Tells the processor that this is a loop which waits. */
+#if defined(__x86_64__) || defined(__i386__)
+#define GOOI_PAUSE() __builtin_ia32_pause()
+#elif defined(__aarch64__)
+#define GOOI_PAUSE() __asm__ volatile("yield")
+#else
+#define GOOI_PAUSE() ((void)0)
+#endif
+
+/* For declarations of variables that other files define: hidden like their definitions, so that
+ * code for a shared library reaches them without a look-up. */
+#if defined(__ELF__) && (defined(__GNUC__) || defined(__clang__))
+#define GOOI_HIDDEN __attribute__((visibility("hidden")))
+#else
+#define GOOI_HIDDEN
 #endif
 
 /* Thread-local storage. In an ELF shared library the initial-exec model saves a call per access;

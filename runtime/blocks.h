@@ -11,7 +11,8 @@
  *   BLOCKS-2  a record leaves the table before its block may be given back, so that a thread that
  *             is then given the same address finds it free
  *   BLOCKS-3  under never_unmap a freed record keeps its block: poisoned, whole pages of it
- *             inaccessible, and given back only when the table ends
+ *             inaccessible, and given back only when the table ends; frees look at some
+ *             of them each
  */
 #ifndef GOO_RUNTIME_BLOCKS_H
 #define GOO_RUNTIME_BLOCKS_H
@@ -34,7 +35,8 @@ enum {
 typedef struct GooiBlock {
     struct GooiBlock *next;
     void *ptr;
-    size_t size; /* as the mechanism saw it, header included */
+    size_t size;    /* header included */
+    size_t padding; /* what the mechanism knows beyond it */
     size_t header, alignment;
     GooAllocator *allocator;
     GooiSite allocated, freed;
@@ -50,6 +52,7 @@ typedef struct GooiBlockStripe {
 
 struct GooiBlocks {
     _Atomic uint32_t modes;
+    _Atomic size_t patrol; /* where kept blocks are looked at next */
     GooiBlockStripe stripes[GOOI_BLOCKS_STRIPES];
 };
 

@@ -6,8 +6,9 @@
  *
  * Up to 15 bytes are searched here, as two words that overlap, since a kernel's vectors are longer;
  * the rest is the kernels'. So is filling with a pattern of 2, 4, 8 or 16 bytes. A pattern of any
- * other size doubles what is filled until that is a chunk, and then copies the chunk, which stays
- * in the first cache, so that memcpy does nearly all of it and reads no memory.
+ * other size starts with what a register holds of it, doubles what is filled until that is a chunk,
+ * and then copies the chunk, which stays in the first cache, so that memcpy does nearly all of it
+ * and reads no memory.
  *
  * Threads: any; no state.
  */
@@ -87,19 +88,123 @@ bool goo_memory_is_zero(const void *ptr, size_t size) {
     return size == 0 || (p[0] | p[size / 2] | p[size - 1]) == 0;
 }
 
-enum { BYTES_FILL_CHUNK = 4 * 1024 };
+enum {
+    BYTES_WIDE_MIN = 128,
+    BYTES_FILL_START = 512,
+    BYTES_FILL_CHUNK = 4 * 1024,
+    BYTES_FILL_WIDEST = 32
+};
 
-/* A pattern whose size does not divide 16, more than once. */
-GOOI_NEVER_INLINE static void bytes_fill_by_copy(uint8_t *bytes, const void *pattern,
-                                                 size_t pattern_size, size_t size) {
+/* As many of a pattern of 3, 5, 6 or 7 bytes as a word holds, as memory has them. */
+static inline uint64_t bytes_word_of(const uint8_t *pattern, size_t pattern_size) {
+    uint64_t word =
+        pattern_size == 3 ? pattern[0] | (uint64_t)pattern[1] << 8 : bytes_load4(pattern);
+    word |= pattern_size == 3 ? (uint64_t)pattern[2] << 16
+                              : bytes_load4(pattern + pattern_size - 4) << 8 * (pattern_size - 4);
+    word |= word << 8 * pattern_size;
+    word |= pattern_size == 3 ? word << 48 : 0;
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    word = __builtin_bswap64(word);
+#endif
+    return word;
+}
+
+/* Patterns of 3, 5, 6 and 7 bytes: the word at a stride of those that it holds whole. */
+static void bytes_fill_narrow(uint8_t *bytes, const uint8_t *pattern, size_t pattern_size,
+                              size_t size) {
+    uint64_t word = bytes_word_of(pattern, pattern_size);
+    size_t stride = pattern_size == 3 ? 6 : pattern_size;
+    for (; size >= sizeof word; size -= stride) {
+        memcpy(bytes, &word, sizeof word);
+        bytes += stride;
+    }
+    uint8_t rest[sizeof word];
+    memcpy(rest, &word, sizeof rest);
+    if (size >= 4) {
+        memcpy(bytes, rest, 4);
+        memcpy(bytes + size - 4, rest + size - 4, 4);
+        return;
+    }
+    for (size_t i = 0; i < size; i++) {
+        bytes[i] = rest[i];
+    }
+}
+
+/* Patterns of 9 to 15 bytes: two words that overlap. */
+static void bytes_fill_middle(uint8_t *bytes, const uint8_t *pattern, size_t pattern_size,
+                              size_t size) {
+    uint64_t first, last;
+    memcpy(&first, pattern, sizeof first);
+    memcpy(&last, pattern + pattern_size - sizeof last, sizeof last);
+    for (; size >= pattern_size; size -= pattern_size) {
+        memcpy(bytes, &first, sizeof first);
+        memcpy(bytes + pattern_size - sizeof last, &last, sizeof last);
+        bytes += pattern_size;
+    }
+    if (size != 0) {
+        memcpy(bytes, pattern, size);
+    }
+}
+
+typedef struct BytesHalf {
+    uint64_t words[2];
+} BytesHalf;
+
+/* Patterns of 17 to 32 bytes: two halves that overlap. */
+static void bytes_fill_wide(uint8_t *bytes, const uint8_t *pattern, size_t pattern_size,
+                            size_t size) {
+    BytesHalf first, last;
+    memcpy(&first, pattern, sizeof first);
+    memcpy(&last, pattern + pattern_size - sizeof last, sizeof last);
+    for (; size >= pattern_size; size -= pattern_size) {
+        memcpy(bytes, &first, sizeof first);
+        memcpy(bytes + pattern_size - sizeof last, &last, sizeof last);
+        bytes += pattern_size;
+    }
+    if (size != 0) {
+        memcpy(bytes, pattern, size);
+    }
+}
+
+/* Patterns of 3 to 32 bytes, where there are not many. */
+static void bytes_fill_few(uint8_t *bytes, const uint8_t *pattern, size_t pattern_size,
+                           size_t size) {
+    if (pattern_size > 16) {
+        bytes_fill_wide(bytes, pattern, pattern_size, size);
+    } else if (pattern_size > 8) {
+        bytes_fill_middle(bytes, pattern, pattern_size, size);
+    } else {
+        bytes_fill_narrow(bytes, pattern, pattern_size, size);
+    }
+}
+
+/* A pattern whose size does not divide 16, at least once. */
+GOOI_NEVER_INLINE static void bytes_fill_many(uint8_t *bytes, const uint8_t *pattern,
+                                              size_t pattern_size, size_t size) {
     size_t filled = pattern_size;
+    if (pattern_size <= BYTES_FILL_WIDEST) {
+        filled = BYTES_FILL_START / pattern_size * pattern_size;
+        bytes_fill_few(bytes, pattern, pattern_size, filled);
+    } else {
+        memcpy(bytes, pattern, pattern_size);
+    }
     size_t chunk = filled; /* a multiple of pattern_size: the copies stay in phase */
-    memcpy(bytes, pattern, filled);
     while (filled < size) {
         size_t step = chunk < size - filled ? chunk : size - filled;
         memcpy(bytes + filled, bytes, step);
         filled += step;
         chunk = chunk < BYTES_FILL_CHUNK ? filled : chunk;
+    }
+}
+
+static void bytes_fill_other(uint8_t *bytes, const uint8_t *pattern, size_t pattern_size,
+                             size_t size) {
+    if (size < pattern_size) {
+        bytes_libc_copy(bytes, pattern, size);
+    } else if (pattern_size <= BYTES_FILL_WIDEST && size <= BYTES_FILL_START) {
+        bytes_fill_few(bytes, pattern, pattern_size, size);
+    } else {
+        bytes_fill_many(bytes, pattern, pattern_size, size);
     }
 }
 
@@ -139,11 +244,7 @@ static void bytes_fill(uint8_t *bytes, const void *pattern, size_t pattern_size,
         gooi_kernels->fill(bytes, first, second, size);
         return;
     default:
-        if (size <= pattern_size) {
-            bytes_libc_copy(bytes, pattern, size);
-        } else {
-            bytes_fill_by_copy(bytes, pattern, pattern_size, size);
-        }
+        bytes_fill_other(bytes, pattern, pattern_size, size);
     }
 }
 
@@ -152,8 +253,8 @@ void goo_memory_fill(void *dest, const void *pattern, size_t pattern_size, size_
         return;
     }
 #if defined(__GLIBC__) && __SIZEOF_WCHAR_T__ == 4
-    /* glibc's wmemset is a fill with 4 bytes at its best, where it may be used. */
-    if (pattern_size == 4 && ((uintptr_t)dest | size) % 4 == 0) {
+    /* glibc's wmemset is a long fill with 4 bytes at its best, where it may be used. */
+    if (pattern_size == 4 && size >= BYTES_WIDE_MIN && ((uintptr_t)dest | size) % 4 == 0) {
         wchar_t element;
         memcpy(&element, pattern, sizeof element);
         bytes_libc_set_wide(dest, element, size / sizeof element);

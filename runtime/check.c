@@ -21,6 +21,7 @@ void gooi_panic(const char *format, ...) {
     vsnprintf(message, sizeof message, format, arguments);
     va_end(arguments);
     GooiPanicFn handler = atomic_load_explicit(&gooi_panic_handler, memory_order_acquire);
+    gooi_pending_abandon();
     handler(message);
     abort();
 }

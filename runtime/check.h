@@ -26,6 +26,9 @@
 typedef void (*GooiPanicFn)(const char *message);
 extern _Atomic(GooiPanicFn) gooi_panic_handler;
 
+/* What ends with a panic on this thread, before the handler is called; in pending.c. */
+void gooi_pending_abandon(void);
+
 /* Formats the message, calls the panic handler (goo_set_panic_handler), then aborts. */
 GOOI_NORETURN GOOI_COLD void gooi_panic(const char *format, ...) GOOI_PRINTF(1, 2);
 

@@ -14,6 +14,7 @@
 #include "runtime/callbacks.h"
 #include "runtime/check.h"
 #include "runtime/globals.h"
+#include "runtime/pages.h"
 #include "runtime/scratch.h"
 #include "runtime/stats.h"
 
@@ -156,6 +157,7 @@ void goo_allocator_destroy(GooAllocator *a) {
         gooi_thread_allocator = NULL;
     }
     gooi_stats_forget(a);
+    gooi_pages_end(a, true);
     if (gooi_allocator_is_root(a)) {
         gooi_blocks_forget(a);
     }
@@ -169,6 +171,7 @@ bool goo_allocator_reset(GooAllocator *a) {
         return false;
     }
     ops->reset(a);
+    gooi_pages_end(a, false);
     gooi_callbacks_notify(GOO_EVENT_RESET, a, 0, 0);
     return true;
 }

@@ -98,23 +98,27 @@ static void counters_end(const GooiShard *shard) {
 
 void gooi_counters_allocated_slow(unsigned slot, size_t size, size_t header) {
     GooiShard *shard = counters_begin();
-    gooi_counters_allocated_in(shard, slot, size, header);
+    if (gooi_counters_allocated_in(shard, slot, size, header)) {
+        gooi_counters_rose(&shard->counters[slot], slot);
+    }
     counters_end(shard);
 }
 
 void gooi_counters_freed_slow(unsigned slot, size_t size, size_t header, size_t count) {
     GooiShard *shard = counters_begin();
-    gooi_counters_freed_in(shard, slot, size, header, count);
+    if (gooi_counters_freed_in(shard, slot, size, header, count)) {
+        gooi_counters_fell(&shard->counters[slot], slot);
+    }
     counters_end(shard);
 }
 
 void gooi_counters_resized(unsigned slot, size_t old_size, size_t new_size) {
     GooiShard *shard = counters_begin();
     GooiCounters *c = &shard->counters[slot];
-    if (new_size >= old_size) {
-        gooi_counters_grow(c, slot, new_size - old_size);
-    } else {
-        gooi_counters_shrink(c, slot, old_size - new_size);
+    if (new_size >= old_size && gooi_counters_grow(c, new_size - old_size)) {
+        gooi_counters_rose(c, slot);
+    } else if (new_size < old_size && gooi_counters_shrink(c, old_size - new_size)) {
+        gooi_counters_fell(c, slot);
     }
     counters_end(shard);
 }
@@ -146,14 +150,20 @@ static void counters_settle(GooiCounters *c, unsigned slot, size_t net) {
     atomic_store_explicit(&c->peak, net, memory_order_relaxed);
 }
 
-void gooi_counters_rose(GooiCounters *c, unsigned slot, size_t net) {
+static size_t counters_net(const GooiCounters *c) {
+    return gooi_counter_get(&c->bytes_in) - gooi_counter_get(&c->bytes_out);
+}
+
+void gooi_counters_rose(GooiCounters *c, unsigned slot) {
+    size_t net = counters_net(c);
     atomic_store_explicit(&c->peak, net, memory_order_relaxed);
     if (net - gooi_counter_get(&c->settled) >= gooi_counter_get(&gooi_counters_batch)) {
         counters_settle(c, slot, net);
     }
 }
 
-void gooi_counters_fell(GooiCounters *c, unsigned slot, size_t net) {
+void gooi_counters_fell(GooiCounters *c, unsigned slot) {
+    size_t net = counters_net(c);
     if (gooi_counter_get(&c->settled) - net >= gooi_counter_get(&gooi_counters_batch)) {
         counters_settle(c, slot, net);
     }

@@ -59,14 +59,14 @@ typedef struct GooiTotals {
     _Atomic(const GooAllocator *) owner; /* NULL: the slot is free; slot 0 has none */
 } GooiTotals;
 
-extern GooiTotals gooi_totals[GOOI_SLOT_COUNT];
+extern GOOI_HIDDEN GooiTotals gooi_totals[GOOI_SLOT_COUNT];
 
 /* The calling thread ends. */
 void gooi_counters_leave(void);
 
 /* A new peak of this shard, or a fall by more than a batch: tells the totals if it is time. */
-GOOI_NEVER_INLINE void gooi_counters_rose(GooiCounters *c, unsigned slot, size_t net);
-GOOI_COLD void gooi_counters_fell(GooiCounters *c, unsigned slot, size_t net);
+GOOI_NEVER_INLINE void gooi_counters_rose(GooiCounters *c, unsigned slot);
+GOOI_COLD void gooi_counters_fell(GooiCounters *c, unsigned slot);
 
 /* A slot for an allocator, all its counters 0; 0 if none is left. Under no lock. */
 unsigned gooi_counters_claim(GooAllocator *a, _Atomic size_t *token);
@@ -93,40 +93,39 @@ static inline bool gooi_counters_above(size_t x, size_t y) {
     return (ptrdiff_t)(x - y) > 0;
 }
 
-static GOOI_ALWAYS_INLINE void gooi_counters_grow(GooiCounters *c, unsigned slot, size_t size) {
+/* Returns whether gooi_counters_rose is to be called. */
+static GOOI_ALWAYS_INLINE bool gooi_counters_grow(GooiCounters *c, size_t size) {
     size_t net = gooi_counter_add(&c->bytes_in, size) - gooi_counter_get(&c->bytes_out);
-    if (gooi_counters_above(net, gooi_counter_get(&c->peak))) {
-        gooi_counters_rose(c, slot, net);
-    }
+    return gooi_counters_above(net, gooi_counter_get(&c->peak));
 }
 
-static GOOI_ALWAYS_INLINE void gooi_counters_shrink(GooiCounters *c, unsigned slot, size_t size) {
+/* Returns whether gooi_counters_fell is to be called. */
+static GOOI_ALWAYS_INLINE bool gooi_counters_shrink(GooiCounters *c, size_t size) {
     size_t out = gooi_counter_add(&c->bytes_out, size);
     size_t net = gooi_counter_get(&c->bytes_in) - out;
     size_t low = net + gooi_counter_get(&gooi_counters_batch);
-    if (GOOI_UNLIKELY(gooi_counters_above(gooi_counter_get(&c->settled), low))) {
-        gooi_counters_fell(c, slot, net);
-    }
+    return gooi_counters_above(gooi_counter_get(&c->settled), low);
 }
 
-static GOOI_ALWAYS_INLINE void gooi_counters_allocated_in(GooiShard *shard, unsigned slot,
+/* The same for a whole block. */
+static GOOI_ALWAYS_INLINE bool gooi_counters_allocated_in(GooiShard *shard, unsigned slot,
                                                           size_t size, size_t header) {
     GooiCounters *c = &shard->counters[slot];
     gooi_counter_add(&c->allocations, 1);
     if (header != 0) {
         gooi_counter_add(&c->headers_in, header);
     }
-    gooi_counters_grow(c, slot, size);
+    return gooi_counters_grow(c, size);
 }
 
-static GOOI_ALWAYS_INLINE void gooi_counters_freed_in(GooiShard *shard, unsigned slot, size_t size,
+static GOOI_ALWAYS_INLINE bool gooi_counters_freed_in(GooiShard *shard, unsigned slot, size_t size,
                                                       size_t header, size_t count) {
     GooiCounters *c = &shard->counters[slot];
     gooi_counter_add(&c->frees, count);
     if (header != 0) {
         gooi_counter_add(&c->headers_out, header);
     }
-    gooi_counters_shrink(c, slot, size);
+    return gooi_counters_shrink(c, size);
 }
 
 /* The same on threads that may have no shard yet, or none at all. */
@@ -138,7 +137,9 @@ void gooi_counters_failed(unsigned slot);
 static GOOI_ALWAYS_INLINE void gooi_counters_allocated(unsigned slot, size_t size, size_t header) {
     GooiShard *shard = gooi_shard;
     if (GOOI_LIKELY(shard != NULL)) {
-        gooi_counters_allocated_in(shard, slot, size, header);
+        if (gooi_counters_allocated_in(shard, slot, size, header)) {
+            gooi_counters_rose(&shard->counters[slot], slot);
+        }
     } else {
         gooi_counters_allocated_slow(slot, size, header);
     }
@@ -148,7 +149,9 @@ static GOOI_ALWAYS_INLINE void gooi_counters_freed(unsigned slot, size_t size, s
                                                    size_t count) {
     GooiShard *shard = gooi_shard;
     if (GOOI_LIKELY(shard != NULL)) {
-        gooi_counters_freed_in(shard, slot, size, header, count);
+        if (GOOI_UNLIKELY(gooi_counters_freed_in(shard, slot, size, header, count))) {
+            gooi_counters_fell(&shard->counters[slot], slot);
+        }
     } else {
         gooi_counters_freed_slow(slot, size, header, count);
     }

@@ -12,6 +12,7 @@
 #include "runtime/config.h"
 #include "runtime/counters.h"
 #include "runtime/kernels/kernels.h"
+#include "runtime/pages.h"
 #include "runtime/policy.h"
 #include "runtime/registry.h"
 #include "runtime/system.h"
@@ -23,6 +24,7 @@ _Atomic uint32_t gooi_heap_count = 0;
 GooGcHeap *gooi_heaps = NULL;
 atomic_flag gooi_heaps_lock = ATOMIC_FLAG_INIT;
 bool gooi_fork_registered = false;
+GooiMarkTeam *gooi_mark_team = NULL;
 _Atomic size_t gooi_heaps_accounted = 0;
 _Atomic size_t gooi_heaps_external = 0;
 
@@ -59,6 +61,9 @@ GooiBlocks gooi_blocks;
 GOOI_THREAD_LOCAL GooiSite gooi_site = {NULL, 0};
 _Atomic size_t gooi_limit_max = 0;
 _Atomic size_t gooi_limit_used = 0;
+GOOI_THREAD_LOCAL GooiPending *gooi_pending = NULL;
+GOOI_THREAD_LOCAL size_t gooi_hidden = 0;
+GooiPages gooi_pages = {.lock = ATOMIC_FLAG_INIT};
 GooiRegistry gooi_registry = {.lock = ATOMIC_FLAG_INIT};
 GooiClaims gooi_claims = {.lock = ATOMIC_FLAG_INIT};
 

@@ -30,6 +30,15 @@
 /* Private bit: the struct is the head of a GooiExtendedAllocator. */
 #define GOOI_ALLOCATOR_EXTENDED 0x20000000u
 
+/* Private bit: a mechanism that needs nobody around it. What it returns is the answer: NULL comes
+ * with an errno that says why, and it has no `refused` that wants to hear of it. While nothing
+ * watches, and the strategy is to return NULL, the front door ends in a jump to it. */
+#define GOOI_ALLOCATOR_DIRECT 0x02000000u
+
+/* Private bit: an allocator with counters of its own, which is to know which bytes of a block are a
+ * hidden header (GOOI_ALLOC_HEADER, gooi_hidden). */
+#define GOOI_ALLOCATOR_HEADERS 0x01000000u
+
 /* Private bit: the struct is the head of a GooFixedBuffer, which has no room for its ops; they are
  * at gooi_hooks.fixed_ops. */
 #define GOOI_ALLOCATOR_FIXED 0x10000000u
@@ -90,6 +99,8 @@ typedef struct GooiHooks {
     bool (*_Atomic pressure_reserve)(GooAllocator *a, size_t bytes);
     /* The memory that was reserved is there. */
     void (*_Atomic pressure_settle)(GooAllocator *a);
+    /* As pressure_reserve, for a block that is there: never refused. */
+    void (*_Atomic pressure_restore)(GooAllocator *a, size_t bytes);
     /* It shrank or freed, or the allocation after a reservation failed. */
     void (*_Atomic pressure_release)(GooAllocator *a, size_t bytes);
     /* It was reset: of all that it holds, `bytes_left` are left. */
@@ -101,7 +112,7 @@ typedef struct GooiHooks {
     /* A thread ends: the collector detaches it. */
     void (*_Atomic thread_ends)(void);
 } GooiHooks;
-extern GooiHooks gooi_hooks;
+extern GOOI_HIDDEN GooiHooks gooi_hooks;
 
 /* An allocator's operations; none of the library's: all NULL. */
 static inline const GooiAllocatorOps *gooi_allocator_ops(const GooAllocator *a) {
@@ -120,9 +131,10 @@ enum {
     GOOI_WATCH_TRACKING = 2,  /* process-wide statistics (process.c) */
     GOOI_WATCH_CALLBACKS = 4, /* observers or interceptors (callbacks.c) */
     GOOI_WATCH_BLOCKS = 8,    /* the table of live blocks (blocks.c) */
-    GOOI_WATCH_LIMIT = 16     /* GooMemoryConfig.limit_bytes (config.c) */
+    GOOI_WATCH_LIMIT = 16,    /* GooMemoryConfig.limit_bytes (config.c) */
+    GOOI_WATCH_PAGES = 32     /* blocks that are freed with other sizes than given (pages.c) */
 };
-extern _Atomic uint32_t gooi_watch;
+extern GOOI_HIDDEN _Atomic uint32_t gooi_watch;
 
 /* Which allocators are attached to which heaps (gc/pressure.c), under its lock, and how many heaps
  * the process has (gc/space.c). */
@@ -137,14 +149,18 @@ extern GooGcHeap *gooi_heaps;
 extern atomic_flag gooi_heaps_lock;
 extern bool gooi_fork_registered;
 
+/* The threads that help to mark (gc/team.h). */
+typedef struct GooiMarkTeam GooiMarkTeam;
+extern GooiMarkTeam *gooi_mark_team; /* while there are heaps */
+
 /* What the accounts of all heaps hold (gc/account.c), and the external part of it. */
 extern _Atomic size_t gooi_heaps_accounted;
 extern _Atomic size_t gooi_heaps_external;
 
 /* malloc and its relatives behind the allocator interface; mechanism in runtime/system.c. */
-extern GooAllocator gooi_system_allocator;
+extern GOOI_HIDDEN GooAllocator gooi_system_allocator;
 
-extern _Atomic(GooAllocator *) gooi_default_allocator;
+extern GOOI_HIDDEN _Atomic(GooAllocator *) gooi_default_allocator;
 extern _Atomic(GooOutOfMemFn) gooi_out_of_mem_handler; /* NULL: none */
 
 /* NULL: the default allocator. */
@@ -164,7 +180,7 @@ extern GOOI_THREAD_LOCAL GooiShard *gooi_shard; /* NULL: this thread has counted
 extern _Atomic(GooiShard *) gooi_shards;        /* the list of all; never freed */
 extern GooiShard gooi_common_shard;             /* of threads that have none; under the lock */
 extern size_t gooi_shard_count;                 /* under the lock */
-extern _Atomic size_t gooi_counters_batch;
+extern GOOI_HIDDEN _Atomic size_t gooi_counters_batch;
 extern atomic_flag gooi_stats_lock;
 
 /* Callbacks (runtime/callbacks.h). */
@@ -173,16 +189,32 @@ extern GOOI_THREAD_LOCAL int gooi_callback_running; /* its id; 0: this thread is
 
 /* The table of blocks (runtime/blocks.h), and where this thread's request came from. */
 typedef struct GooiBlocks GooiBlocks;
-extern GooiBlocks gooi_blocks;
+extern GOOI_HIDDEN GooiBlocks gooi_blocks;
 typedef struct GooiSite {
     const char *file; /* NULL: not known */
     int line;
 } GooiSite;
 extern GOOI_THREAD_LOCAL GooiSite gooi_site;
 
-/* How many bytes root allocators may give, and have given since that was set. */
-extern _Atomic size_t gooi_limit_max;
-extern _Atomic size_t gooi_limit_used; /* wraps below 0 when blocks from before are freed */
+/* What requests of this thread hold while their mechanisms work (runtime/pending.h). */
+typedef struct GooiPending GooiPending;
+extern GOOI_THREAD_LOCAL GooiPending *gooi_pending;
+
+/* Bytes of the block that is being freed that are a hidden header: what a mechanism with
+ * GOOI_ALLOCATOR_HEADERS takes, with gooi_take_hidden, when its `free` begins. GOOI_ALLOC_HEADER
+ * says it of a new block. */
+extern GOOI_THREAD_LOCAL size_t gooi_hidden;
+
+static inline size_t gooi_take_hidden(void) {
+    size_t header = gooi_hidden;
+    gooi_hidden = 0;
+    return header;
+}
+
+/* How many bytes root allocators and collected heaps may hold, and have taken since that was set:
+ * that wraps below 0 when blocks from before are freed. */
+extern GOOI_HIDDEN _Atomic size_t gooi_limit_max;
+extern GOOI_HIDDEN _Atomic size_t gooi_limit_used;
 
 /* Allocators by name (runtime/registry.h). */
 typedef struct GooiRegistry GooiRegistry;
@@ -201,7 +233,7 @@ typedef struct GooiClaims {
 extern GooiClaims gooi_claims;
 
 /* The secret in the check words of legacy blocks; 0 until the first such block is made. */
-extern _Atomic uint64_t gooi_check_key;
+extern GOOI_HIDDEN _Atomic uint64_t gooi_check_key;
 
 /* This thread's scratch arena (runtime/scratch.c). */
 typedef struct GooiScratchChunk GooiScratchChunk;

@@ -1,11 +1,13 @@
 /* The legacy API: blocks that know their owner and size, so that free needs neither.
  *
  *     base                                     base + 16: what the caller sees, aligned to 16
- *     | owner (48 bits) | check (16) | size (48 bits) | check (16) | size bytes ...
+ *     | owner ^ pad | size * M + owner + key | size bytes ...        pad = (base ^ key) * M
  *
- * The check is a keyed hash of the block's address, its owner and its size, so neither stray data
- * nor a copied header passes for a block. A freed block's header is overwritten before its memory
- * goes back, so that a second free is recognised, by name as long as nobody reused the memory.
+ * Owner and size are below 2^48. Decoded from anything else than the block's own header they have
+ * random bits above: foreign memory and a copied header pass with a chance of 2^-32. M is an odd
+ * number chosen so that a header of which any one byte was written never passes. A freed block's
+ * header is overwritten before its memory goes back, so that a second free is recognised, by name
+ * as long as nobody reused the memory.
  *
  *   LEGACY-1  a live block's header verifies: legacy_verify succeeds, and owner and size are those
  *             of the mechanism's block of size + 16 at base
@@ -26,65 +28,53 @@
 #include <string.h>
 
 typedef struct LegacyHeader {
-    uint64_t owner_and_check, size_and_check;
+    uint64_t owner, size; /* both encoded */
 } LegacyHeader;
 _Static_assert(sizeof(LegacyHeader) == GOO_DEFAULT_ALIGNMENT, "the block behind it stays aligned");
 
-enum { LEGACY_HEADER_SIZE = sizeof(LegacyHeader), LEGACY_CHECK_BITS = 16 };
-#define LEGACY_FIELD_MAX ((UINT64_C(1) << (64 - LEGACY_CHECK_BITS)) - 1)
+enum { LEGACY_HEADER_SIZE = sizeof(LegacyHeader), LEGACY_FIELD_BITS = 48 };
+#define LEGACY_FIELD_MAX ((UINT64_C(1) << LEGACY_FIELD_BITS) - 1)
 #define LEGACY_ROOM_MAX (GOOI_SIZE_MAX - 2 * (size_t)LEGACY_HEADER_SIZE)
-#define LEGACY_SIZE_MAX                                                                            \
-    (LEGACY_ROOM_MAX < LEGACY_FIELD_MAX ? LEGACY_ROOM_MAX : (size_t)LEGACY_FIELD_MAX)
-#define LEGACY_CHECK_MASK ((UINT64_C(1) << LEGACY_CHECK_BITS) - 1)
+
+/* M and its inverse modulo 2^64. For every difference d between two bytes, and every place of a
+ * byte, d * 2^(8 * place) * INVERSE is at least 2^48 away from 0. */
+#define LEGACY_FACTOR UINT64_C(0x6513270e269e0d37)
+#define LEGACY_INVERSE UINT64_C(0xb7e702daf7d53887)
 
 /* --- the header --- */
-
-GOOI_COLD static uint64_t legacy_make_key(void) {
-    uint64_t expected = 0;
-    uint64_t fresh = gooi_platform_random() | 1;
-    return atomic_compare_exchange_strong(&gooi_check_key, &expected, fresh) ? fresh : expected;
-}
 
 /* 0 before the first block: then there is no header that could verify. */
 static inline uint64_t legacy_known_key(void) {
     return atomic_load_explicit(&gooi_check_key, memory_order_relaxed);
 }
 
-static inline uint64_t legacy_key(void) {
-    uint64_t key = legacy_known_key();
-    return GOOI_LIKELY(key != 0) ? key : legacy_make_key();
+/* The key is there from now on. */
+static void legacy_need_key(void) {
+    if (legacy_known_key() == 0) {
+        uint64_t expected = 0;
+        atomic_compare_exchange_strong(&gooi_check_key, &expected, gooi_platform_random() | 1);
+    }
 }
 
-/* 32 bits. Multiplying by an odd number carries every bit that differs into them, and one multiply
- * is what a call can afford. */
-static inline uint64_t legacy_hash(uint64_t key, const void *base, uint64_t owner,
-                                   uint64_t size) {
-    uint64_t x = key ^ (uint64_t)(uintptr_t)base;
-    x ^= (owner << 24 | owner >> 40) ^ (size << 40 | size >> 24);
-    return x * UINT64_C(0xd6e8feb86659fd93) >> 32;
+static inline uint64_t legacy_pad(uint64_t key, const void *base) {
+    return ((uint64_t)(uintptr_t)base ^ key) * LEGACY_FACTOR;
 }
 
 static inline LegacyHeader legacy_header(const void *base, const GooAllocator *owner, size_t size) {
-    uint64_t check = legacy_hash(legacy_key(), base, (uintptr_t)owner, size);
-    return (LegacyHeader){
-        (uint64_t)(uintptr_t)owner << LEGACY_CHECK_BITS | (check & LEGACY_CHECK_MASK),
-        (uint64_t)size << LEGACY_CHECK_BITS | (check >> LEGACY_CHECK_BITS & LEGACY_CHECK_MASK),
-    };
+    uint64_t key = legacy_known_key();
+    uint64_t who = (uintptr_t)owner;
+    return (LegacyHeader){who ^ legacy_pad(key, base), size * LEGACY_FACTOR + who + key};
 }
 
-/* What stands where a freed block's header was. */
-static inline LegacyHeader legacy_freed_header(const void *base) {
-    uint64_t word = legacy_known_key() ^ (uint64_t)(uintptr_t)base;
-    return (LegacyHeader){word, ~word};
-}
-
-static inline bool legacy_same_header(LegacyHeader x, LegacyHeader y) {
-    return x.owner_and_check == y.owner_and_check && x.size_and_check == y.size_and_check;
+/* What stands where a freed block's owner was: it decodes to ~0, which is nobody's address. */
+static inline uint64_t legacy_freed(uint64_t pad) {
+    return ~pad;
 }
 
 /* A block, taken apart. */
 typedef struct LegacyBlock {
     LegacyHeader *base;
+    uint64_t pad;
     GooAllocator *owner;
     size_t size;
 } LegacyBlock;
@@ -98,7 +88,8 @@ GOOI_NORETURN GOOI_COLD static void legacy_reject(const char *call, const void *
     bool freed = false;
     if ((uintptr_t)ptr % GOO_DEFAULT_ALIGNMENT == 0) {
         const LegacyHeader *base = (const LegacyHeader *)ptr - 1;
-        freed = legacy_same_header(legacy_read(base), legacy_freed_header(base));
+        uint64_t pad = legacy_pad(legacy_known_key(), base);
+        freed = legacy_read(base).owner == legacy_freed(pad);
     }
     gooi_panic(freed ? "%s: %p was freed before (double free)"
                      : "%s: %p is no live block of this API (foreign pointer, or freed before)",
@@ -113,22 +104,24 @@ static GOOI_ALWAYS_INLINE LegacyBlock legacy_verify(const char *call, const void
     }
     block.base = (LegacyHeader *)(uintptr_t)ptr - 1;
     LegacyHeader header = legacy_read(block.base);
-    block.owner = (GooAllocator *)(uintptr_t)(header.owner_and_check >> LEGACY_CHECK_BITS);
-    block.size = (size_t)(header.size_and_check >> LEGACY_CHECK_BITS);
-    uint64_t check = (header.owner_and_check & LEGACY_CHECK_MASK) |
-                     (header.size_and_check & LEGACY_CHECK_MASK) << LEGACY_CHECK_BITS;
-    if (GOOI_UNLIKELY(check != legacy_hash(legacy_known_key(), block.base,
-                                             (uintptr_t)block.owner, block.size))) {
+    uint64_t key = legacy_known_key();
+    block.pad = legacy_pad(key, block.base);
+    uint64_t owner = header.owner ^ block.pad;
+    uint64_t size = (header.size - owner - key) * LEGACY_INVERSE;
+    if (GOOI_UNLIKELY((owner | size) >> LEGACY_FIELD_BITS != 0)) {
         legacy_reject(call, ptr);
     }
+    block.owner = (GooAllocator *)(uintptr_t)owner;
+    block.size = (size_t)size;
     return block;
 }
 
 /* --- allocate, reallocate, free --- */
 
-/* True: with its header the block would be larger than any may be. */
-static inline bool legacy_too_large(size_t size) {
-    return size > LEGACY_SIZE_MAX;
+/* Neither 0 nor too large, with an owner that a header can name. */
+static inline bool legacy_is_plain(const GooAllocator *owner, size_t size) {
+    bool small = LEGACY_ROOM_MAX < LEGACY_FIELD_MAX ? size <= LEGACY_ROOM_MAX : true;
+    return small && size != 0 && ((uintptr_t)owner | (uint64_t)size) >> LEGACY_FIELD_BITS == 0;
 }
 
 static GooiRequest legacy_request(const char *call, GooAllocator *owner, size_t size,
@@ -148,32 +141,40 @@ static inline void *legacy_finish(LegacyHeader *base, const GooAllocator *owner,
     return base + 1;
 }
 
+/* Where the shortest way does not do; `tried`: the mechanism was asked, and failed. */
 static GOOI_NEVER_INLINE void *legacy_alloc_rest(GooAllocator *owner, size_t size,
                                                  GooAllocOptions options, bool tried,
                                                  const char *call) {
     if (size == 0) {
         return NULL;
     }
+    GOO_REQUIRE((uintptr_t)owner <= LEGACY_FIELD_MAX, "%s: allocator %p lies above 2^48", call,
+                (void *)owner);
     GooiRequest request = legacy_request(call, owner, size, options);
-    if (legacy_too_large(size)) {
+    if (!legacy_is_plain(owner, size)) {
         return gooi_policy_refuse(&request, ENOMEM);
     }
-    LegacyHeader *base = gooi_memory_complete(&request, tried);
+    legacy_need_key();
+    LegacyHeader *base = tried ? gooi_memory_retry(&request)
+                         : gooi_memory_only_counted(gooi_memory_watch(owner, LEGACY_HEADER_SIZE))
+                             ? gooi_memory_alloc_counted(owner, request.size, request.header,
+                                                         request.alignment, options, call)
+                             : gooi_memory_serve(&request);
     return base == NULL ? NULL : legacy_finish(base, owner, size);
 }
 
 static GOOI_ALWAYS_INLINE void *legacy_alloc(size_t size, GooAllocOptions options,
                                              const char *call) {
     GooAllocator *owner = gooi_current_allocator();
-    GOO_REQUIRE((uintptr_t)owner <= LEGACY_FIELD_MAX, "%s: allocator %p lies above 2^48", call,
-                (void *)owner);
     bool tried = false;
-    if (GOOI_LIKELY(size - 1 < LEGACY_SIZE_MAX)) { /* not 0, not too large */
-        LegacyHeader *base = gooi_memory_fast(owner, size + LEGACY_HEADER_SIZE, LEGACY_HEADER_SIZE,
-                                              GOO_DEFAULT_ALIGNMENT, options, &tried);
+    if (GOOI_LIKELY(legacy_is_plain(owner, size) && legacy_known_key() != 0 &&
+                    gooi_memory_watch(owner, LEGACY_HEADER_SIZE) == 0)) {
+        LegacyHeader *base =
+            owner->alloc(owner->context, size + LEGACY_HEADER_SIZE, GOO_DEFAULT_ALIGNMENT, options);
         if (GOOI_LIKELY(base != NULL)) {
             return legacy_finish(base, owner, size);
         }
+        tried = true;
     }
     return legacy_alloc_rest(owner, size, options, tried, call);
 }
@@ -183,7 +184,7 @@ static GOOI_ALWAYS_INLINE void legacy_free(void *ptr, const char *call) {
         return;
     }
     LegacyBlock block = legacy_verify(call, ptr);
-    *block.base = legacy_freed_header(block.base);
+    block.base->owner = legacy_freed(block.pad);
     gooi_memory_release(block.owner, block.base, block.size + LEGACY_HEADER_SIZE,
                         LEGACY_HEADER_SIZE, GOO_DEFAULT_ALIGNMENT, call);
 }
@@ -200,11 +201,11 @@ static void *legacy_realloc(void *ptr, size_t size, const char *call) {
     GooiRequest request = legacy_request(call, block.owner, size, GOO_ALLOC_DEFAULT);
     request.ptr = block.base;
     request.old_size = block.size + LEGACY_HEADER_SIZE;
-    if (legacy_too_large(size)) {
+    if (!legacy_is_plain(block.owner, size)) {
         return gooi_policy_refuse(&request, ENOMEM);
     }
     LegacyHeader header = *block.base;
-    *block.base = legacy_freed_header(block.base);
+    block.base->owner = legacy_freed(block.pad);
     LegacyHeader *base = gooi_memory_serve(&request);
     if (base == NULL) {
         *block.base = header;

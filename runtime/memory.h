@@ -1,8 +1,9 @@
-/* The front door's own insides, shared by the modern API (memory.c) and the legacy one (legacy.c).
- * Private.
+/* The front door's own insides, shared by the modern API (memory.c), the legacy one (legacy.c) and
+ * the life of a request (request.c). Private.
  *
  * One request: check arguments (the public functions) -> one test whether anything watches -> the
- * mechanism -> on failure policy.c. With nothing watching the path is load, test, indirect call.
+ * mechanism -> on failure policy.c. With nothing watching the path is load, test, indirect call,
+ * which for the library's own allocators is a jump.
  *
  *   FRONT-1  the mechanism sees sizes from 1 to GOOI_SIZE_MAX - alignment, so that its own small
  *            additions can't overflow, and alignments that are powers of two
@@ -21,11 +22,23 @@
 /* No object is larger: pointer differences within it must fit. */
 #define GOOI_SIZE_MAX ((size_t)PTRDIFF_MAX)
 
-/* What wants to know what this allocator does: its own counters (bit 0), the heap that it is
- * attached to (GOOI_ALLOCATOR_ATTACHED), and GOOI_WATCH_*, in one word. 0: nothing. */
-static inline uint32_t gooi_memory_watch(const GooAllocator *a) {
-    return (a->capabilities & GOOI_ALLOCATOR_ATTACHED) | (uint32_t)a->track_stats |
+/* What wants to know what this allocator does with a block: its own counters (bit 0), the heap that
+ * it is attached to (GOOI_ALLOCATOR_ATTACHED), counters that tell the block's `header` apart
+ * (GOOI_ALLOCATOR_HEADERS), and GOOI_WATCH_*, in one word. 0: nothing. */
+static GOOI_ALWAYS_INLINE uint32_t gooi_memory_watch(const GooAllocator *a, size_t header) {
+    uint32_t bits = GOOI_ALLOCATOR_ATTACHED | (header != 0 ? GOOI_ALLOCATOR_HEADERS : 0u);
+    return (a->capabilities & bits) | (uint32_t)a->track_stats |
            atomic_load_explicit(&gooi_watch, memory_order_relaxed);
+}
+
+/* Whether a new block is nobody's business but the mechanism's (GOOI_ALLOCATOR_DIRECT). Checks of
+ * our own invariants want to see what it returns. */
+static GOOI_ALWAYS_INLINE bool gooi_memory_direct(const GooAllocator *a) {
+    uint32_t bits = GOOI_ALLOCATOR_ATTACHED | GOOI_ALLOCATOR_DIRECT;
+    uint32_t other = ((a->capabilities & bits) ^ GOOI_ALLOCATOR_DIRECT) | (uint32_t)a->strategy |
+                     (uint32_t)a->track_stats |
+                     atomic_load_explicit(&gooi_watch, memory_order_relaxed);
+    return GOO_CHECK_LEVEL < 2 && other == 0;
 }
 
 /* Whether the allocator's own blocks are counted: by its counters, or by a heap. */
@@ -45,12 +58,16 @@ static inline bool gooi_memory_too_large(size_t size, size_t alignment) {
 /* Meets a request, watched or not, with everything that belongs to it. */
 void *gooi_memory_serve(const GooiRequest *request);
 
-/* What gooi_memory_fast left to do; `tried`: the first attempt was made, and failed. */
-void *gooi_memory_complete(const GooiRequest *request, bool tried);
+/* The same after a first attempt that failed. */
+void *gooi_memory_retry(const GooiRequest *request);
 
-/* A new block of an allocator of which only counters want to know. NULL: there is none. */
+/* Makes a block longer or shorter where it is, through an allocator that can resize. False: it
+ * stays as it was. */
+bool gooi_memory_resize(const GooiRequest *request);
+
+/* gooi_memory_serve for a new block of an allocator of which only counters want to know. */
 void *gooi_memory_alloc_counted(GooAllocator *a, size_t size, size_t header, size_t alignment,
-                                GooAllocOptions options);
+                                GooAllocOptions options, const char *call);
 
 /* Gives a block of a watched allocator back. */
 void gooi_memory_release_watched(GooAllocator *a, void *ptr, size_t size, size_t header,
@@ -74,35 +91,11 @@ void gooi_memory_settle(GooAllocator *a, size_t size, size_t header, size_t coun
  * blocks with `bytes_left` bytes. */
 void gooi_memory_settle_all_but(GooAllocator *a, size_t bytes_left, size_t count_left);
 
-/* The fast path of every allocation: a new block straight from the mechanism, if nothing watches
- * the allocator, or only counters do. NULL: there is none yet, and *out_tried says whether the
- * mechanism was asked; the caller then describes the request and lets gooi_memory_complete see to
- * it. */
-static GOOI_ALWAYS_INLINE void *gooi_memory_fast(GooAllocator *a, size_t size, size_t header,
-                                                 size_t alignment, GooAllocOptions options,
-                                                 bool *out_tried) {
-    uint32_t watch = gooi_memory_watch(a);
-    void *p = NULL;
-    if (GOOI_LIKELY(watch == 0)) {
-        *out_tried = true;
-        p = a->alloc(a->context, size, alignment, options);
-    } else if (gooi_memory_only_counted(watch)) {
-        *out_tried = true;
-        p = gooi_memory_alloc_counted(a, size, header, alignment, options);
-    } else {
-        *out_tried = false;
-    }
-    GOO_ASSERT(((uintptr_t)p & (alignment - 1)) == 0,
-               "allocator '%s' returned %p, not aligned to %zu", a->name != NULL ? a->name : "?", p,
-               alignment);
-    return p;
-}
-
 /* Frees a block: the fast path of every free. */
 static GOOI_ALWAYS_INLINE void gooi_memory_release(GooAllocator *a, void *ptr, size_t size,
                                                    size_t header, size_t alignment,
                                                    const char *call) {
-    if (GOOI_UNLIKELY(gooi_memory_watch(a) != 0)) {
+    if (GOOI_UNLIKELY(gooi_memory_watch(a, header) != 0)) {
         gooi_memory_release_watched(a, ptr, size, header, alignment, call);
     } else {
         a->free(a->context, ptr, size, alignment);

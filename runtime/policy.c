@@ -54,7 +54,7 @@ static void *policy_end(const GooiRequest *request, int reason) {
                    request->size - request->header, request->alignment,
                    a->name != NULL ? a->name : "?",
                    request->ptr != NULL ? " (realloc; the old block is unchanged)" : "",
-                   request->file != NULL ? request->file : "?", request->line);
+                   gooi_site.file != NULL ? gooi_site.file : "?", gooi_site.line);
     }
     errno = reason;
     return NULL;
@@ -68,8 +68,8 @@ GOOI_COLD static void policy_tell(const GooiRequest *request) {
         .size = request->size - request->header,
         .old_size = request->ptr != NULL ? request->old_size - request->header : 0,
         .alignment = request->alignment,
-        .file = request->file,
-        .line = request->line,
+        .file = gooi_site.file,
+        .line = gooi_site.line,
     };
     gooi_callbacks_deliver(&event);
 }

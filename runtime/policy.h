@@ -13,13 +13,12 @@
 typedef struct GooiRequest {
     const char *call; /* the public function, for messages */
     GooAllocator *allocator;
-    void *ptr;             /* NULL: a new block; else the block to reallocate */
-    size_t old_size, size; /* as the mechanism sees them, a hidden header included */
-    size_t header;         /* bytes of `size` that the caller did not ask for */
+    void *ptr;                   /* NULL: a new block; else the block to reallocate */
+    size_t old_size, size;       /* a hidden header included */
+    size_t header;               /* bytes of `size` that the caller did not ask for */
+    size_t old_padding, padding; /* what the mechanism knows beyond them, uncounted (pages.c) */
     size_t alignment;
-    GooAllocOptions options;
-    const char *file; /* where the program asked; NULL: not known */
-    int line;
+    GooAllocOptions options; /* where the program asked: gooi_site */
 } GooiRequest;
 
 /* Tries a request once. NULL: it failed, errno says why, and nothing has changed. */

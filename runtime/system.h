@@ -10,7 +10,8 @@
 #include "runtime/globals.h"
 
 #define GOOI_SYSTEM_CAPABILITIES                                                                   \
-    (GOO_ALLOCATOR_FREES | GOO_ALLOCATOR_RESIZES | GOO_ALLOCATOR_THREAD_SAFE | GOOI_ALLOCATOR_PAGES)
+    (GOO_ALLOCATOR_FREES | GOO_ALLOCATOR_RESIZES | GOO_ALLOCATOR_THREAD_SAFE |                     \
+     GOOI_ALLOCATOR_PAGES | GOOI_ALLOCATOR_DIRECT)
 
 void *gooi_system_alloc(void *ctx, size_t size, size_t alignment, GooAllocOptions options);
 void *gooi_system_realloc(void *ctx, void *ptr, size_t old_size, size_t new_size, size_t alignment,

@@ -61,6 +61,9 @@ def help_goes_to_standard_output(room):
     result = room.run("--help")
     expect(result.returncode == 0 and "Usage: ./goo VERB" in result.stdout, result)
     expect(result.stderr == "", result)
+    result = room.run("bench", "--help")
+    expect(result.returncode == 0 and result.stderr == "", result)
+    expect("\n  lox " in result.stdout, result)
 
 
 def misuse_is_64_and_silent_on_standard_output(room):

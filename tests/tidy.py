@@ -11,6 +11,7 @@ Exit code: 0 when no rule is broken. Rules:
     rooms        malloc, output, exit, signals and the environment only where they belong
     opening      every file opens with a comment that says its job
     readme       the example in README.md is examples/embed.c, word for word
+    faults       the cases that tests/README.md names for known faults exist
     layout       no line over 100 columns, no tabs, no trailing blanks, no TODO without an issue
     exported     the library exports goo_* and nothing else
     declared     every public function is defined, and every exported one is declared
@@ -199,6 +200,24 @@ def check_declared(library):
             yield f"{name} is exported, and no public header declares it with GOO_API"
 
 
+def check_faults():
+    """suite::case is a GOO_TEST, conformance::case a function of the suite, lox/... a script."""
+    known = set()
+    for path in sources(("tests",), (".c",)):
+        text = read(path)
+        known.update("::".join(pair) for pair in
+                     re.findall(r"^GOO_TEST\((\w+),\s*(\w+)\)", text, re.M))
+        known.update("conformance::" + name for name in
+                     re.findall(r"^void conformance_(\w+)\(", text, re.M))
+    named = re.findall(r"`(\w+::\w+|lox/[\w/.]+)`", read("tests/README.md"))
+    for name in named:
+        is_there = os.path.exists(os.path.join(ROOT, "tests", name)) or name in known
+        if not is_there and name != "conformance::X":
+            yield f"tests/README.md: there is no {name}"
+    if len(named) < 50:
+        yield "tests/README.md: the table of faults is gone"
+
+
 def check_globals(archive):
     """Objects in writable sections, by the archive's symbol tables. Relocated constants are not."""
     member = "?"
@@ -231,7 +250,8 @@ def main():
     options = parser.parse_args()
 
     rules = [("includes", check_includes()), ("rooms", check_rooms()),
-             ("opening", check_opening()), ("readme", check_readme()), ("layout", check_layout())]
+             ("opening", check_opening()), ("readme", check_readme()), ("faults", check_faults()),
+             ("layout", check_layout())]
     if options.library:
         rules += [("exported", check_exported(options.library)),
                   ("declared", check_declared(options.library))]

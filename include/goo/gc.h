@@ -31,8 +31,8 @@
  *
  * A collection can run inside any call that says "may collect", and in no other.
  *
- * In this version collections stop the world, and one thread marks. `generational`, `concurrent`,
- * `marker_threads` above 1 and adaptive sizing answer GOO_ERR_UNSUPPORTED, or NULL with ENOTSUP.
+ * In this version collections stop the world. `generational` and `concurrent` answer NULL with
+ * ENOTSUP.
  *
  * Threads, unless a call says otherwise. A call that takes a GooGcMutator: the thread that it
  * belongs to; from another one it is an error where it can report one, else a panic. A call that
@@ -72,7 +72,10 @@ typedef struct GooGcValueEncoding {
 /* When the next collection is due, in bytes of heap and external memory together.
  * PROPORTIONAL: at live * growth_factor, never below initial_bytes.
  * FIXED: at initial_bytes, or at live plus an eighth of it where that is more.
- * ADAPTIVE: the square-root rule; not in this version. */
+ * ADAPTIVE: the square-root rule of MemBalancer: live plus the square root of (seconds that a
+ * collection takes * bytes allocated a second * a constant), which heaps of the same growth_factor
+ * share, so that memory goes where it saves the most time; never below initial_bytes. Measures
+ * time, so the sequence of collections is not the same in every run; with the others it is. */
 typedef enum GooGcSizing {
     GOO_GC_SIZING_PROPORTIONAL,
     GOO_GC_SIZING_FIXED,
@@ -91,6 +94,13 @@ typedef struct GooGcOptions {
     size_t spare_bytes;      /* default 256 KiB, an eighth of the hard limit at most: kept back of
                                 it until a request fails, then usable, so that error paths can
                                 allocate; kept back again once a collection finds room */
+    bool container;          /* false. true: what the process's control group allows (Linux, version
+                                1 or 2; read when the heap is created), less an eighth, is a soft
+                                limit for all heaps that ask for it and others' bytes together */
+    uint32_t decay_ms;       /* default 10,000: blocks and pages that were empty for so long go back
+                                to the OS, looked for when an allocation takes a new block, after a
+                                collection, and in goo_gc_step, which an idle program calls now and
+                                then. 0: only goo_gc_release, and no clock decides anything */
     size_t reserve_bytes;    /* 0: chosen. Address space to reserve, or less where that can't be
                                 had; the heap can't outgrow it */
     GooGcSizing sizing;      /* PROPORTIONAL */
@@ -98,7 +108,8 @@ typedef struct GooGcOptions {
     bool scan_stacks;        /* false: scan attached threads' stacks and registers */
     bool generational;       /* false; true is not in this version */
     bool concurrent;         /* false; true is not in this version */
-    uint32_t marker_threads; /* 0: chosen (1 in this version); more than 1 is not in this version */
+    uint32_t marker_threads; /* 0: one for each core that the process may use, at most 8. Above 1,
+                                trace callbacks run on several threads at a time */
     GooGcValueEncoding encoding; /* plain pointers */
     void (*trace_embedder)(void *object, GooGcVisitor *v, void *user); /* traces the objects of
                                 goo_gc_alloc_embedder, as GooGcType.trace would */
@@ -113,10 +124,10 @@ typedef struct GooGcOptions {
 GOO_API GooGcOptions goo_gc_default_options(void);
 
 /* Reads "stress=1,verify,poison,hard=512M,growth=1.5" into `options`: words stress=N verify poison
- * initial=SIZE soft=SIZE hard=SIZE spare=SIZE reserve=SIZE growth=FACTOR
+ * initial=SIZE soft=SIZE hard=SIZE spare=SIZE container decay=MS reserve=SIZE growth=FACTOR
  * sizing=proportional|fixed|adaptive scan_stacks generational concurrent markers=N; a size may end
- * in K, M or G; a flag may be given =0 or =1. Members that the text does not name stay as they are. Programs pass getenv("GOO_GC");
- * the library reads no environment. NULL and "" are fine.
+ * in K, M or G; a flag may be given =0 or =1. Members that the text does not name stay as they are.
+ * Programs pass getenv("GOO_GC"); the library reads no environment. NULL and "" are fine.
  * Fails: GOO_ERR_INVALID_ARGUMENT, nothing changed. Threads: any. */
 GOO_API GooStatus goo_gc_options_parse(GooGcOptions *options, const char *text);
 

@@ -11,6 +11,7 @@
 #include "goo/gc.h"
 #include "goo/gc/inspect.h"
 #include "goo/gc/intern.h"
+#include "goo/gc/weak.h"
 #include "goo/runtime/buffer.h"
 #include "goo/runtime/callbacks.h"
 #include "goo/runtime/context.h"

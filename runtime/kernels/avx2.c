@@ -327,7 +327,16 @@ static size_t avx2_first_difference_short(const uint8_t *left, const uint8_t *ri
     return i;
 }
 
-/* In the order of is_zero; where four vectors differ, single ones find the place. */
+/* Whether four vectors are the same. */
+static inline bool avx2_same_four(const uint8_t *left, const uint8_t *right) {
+    __m256i some = _mm256_and_si256(avx2_same(left, right), avx2_same(left + 32, right + 32));
+    __m256i more =
+        _mm256_and_si256(avx2_same(left + 64, right + 64), avx2_same(left + 96, right + 96));
+    return _mm256_movemask_epi8(_mm256_and_si256(some, more)) == -1;
+}
+
+/* The first vector, four at a time from an aligned address on, the last four, which overlap what
+ * was seen. Single ones find the place. */
 static size_t avx2_first_difference(const void *a, const void *b, size_t size) {
     const uint8_t *left = a, *right = b;
     if (size < 32) {
@@ -338,14 +347,11 @@ static size_t avx2_first_difference(const void *a, const void *b, size_t size) {
         return (size_t)__builtin_ctz(different);
     }
     size_t i = avx2_to_aligned(left);
-    for (; i + 128 <= size; i += 128) {
-        __m256i same = _mm256_and_si256(_mm256_and_si256(avx2_same(left + i, right + i),
-                                                         avx2_same(left + i + 32, right + i + 32)),
-                                        _mm256_and_si256(avx2_same(left + i + 64, right + i + 64),
-                                                         avx2_same(left + i + 96, right + i + 96)));
-        if (_mm256_movemask_epi8(same) != -1) {
-            break;
-        }
+    while (i + 128 <= size && avx2_same_four(left + i, right + i)) {
+        i += 128;
+    }
+    if (i + 128 > size && size >= 128 && avx2_same_four(left + size - 128, right + size - 128)) {
+        return size;
     }
     for (; i + 32 <= size; i += 32) {
         different = avx2_different(left + i, right + i);

@@ -50,6 +50,11 @@ size_t gooi_platform_heap_usable_size(void *ptr);
 /* Bytes of physical memory, 0 where unknown. */
 uint64_t gooi_platform_physical_memory(void);
 
+/* Bytes of memory that the container allows that this process runs in, 0 where there is no limit or
+ * it is unknown. `root` stands before every path that is read: "", or a test's folder. The same for
+ * every OS: container.c. */
+uint64_t gooi_platform_container_memory(const char *root);
+
 /* --- time --- */
 uint64_t gooi_platform_time_ns(void); /* monotonic */
 

@@ -2,7 +2,8 @@
  *
  * A workload (alloc/way.h) is a table: a row for each malloc and for each of Goo's ways. Each
  * malloc and Goo run in processes of their own (alloc/process.h), started afresh for every
- * workload. A round asks every row for a sample, one after the other and beginning with another
+ * workload and after every three rounds, so that the luck of where things lie in memory is part of
+ * the spread. A round asks every row for a sample, one after the other and beginning with another
  * one each time, so that a slow spell of the machine meets all of them.
  *
  *     median        ns per operation, over the rounds; least and most beside it
@@ -18,7 +19,14 @@
 
 #include <signal.h>
 
-enum { ROUNDS_MAX = 15, ROUNDS_QUICK = 3, ROWS_MAX = 32, PROCESSES_MAX = 12, PRELOADS_MAX = 10 };
+enum {
+    ROUNDS_MAX = 15,
+    ROUNDS_QUICK = 3,
+    ROUNDS_OF_PROCESS = 3,
+    ROWS_MAX = 32,
+    PROCESSES_MAX = 12,
+    PRELOADS_MAX = 10
+};
 
 static const Workload *const workloads[] = {&workload_bump,   &workload_pair,    &workload_batch,
                                             &workload_random, &workload_threads, &workload_phases,
@@ -42,7 +50,7 @@ GooAllocator *open_debug_sampled(void) {
 /* --- rows --- */
 
 typedef struct Row {
-    const char *name;
+    char name[64];
     Process *process;
     size_t way;
     const Target *target;
@@ -60,8 +68,8 @@ typedef struct Table {
 static const char *preloads[PRELOADS_MAX] = {"libmimalloc.so.2", "libjemalloc.so.2"};
 static size_t preload_count = 2;
 
+/* Starts the processes of a workload; absent peers have none. */
 static void table_start(Table *table, const Workload *workload) {
-    table->process_count = 0;
     Process *next = table->processes;
     next += process_start(next, NULL, WAY_MALLOC, workload->name);
     for (size_t i = 0; i < preload_count; i++) {
@@ -69,32 +77,52 @@ static void table_start(Table *table, const Workload *workload) {
     }
     next += process_start(next, NULL, WAY_GOO, workload->name);
     table->process_count = (size_t)(next - table->processes);
+}
+
+static void table_end(Table *table) {
+    for (size_t i = 0; i < table->process_count; i++) {
+        process_end(&table->processes[i]);
+    }
+}
+
+/* A row for each way and process that belong together. */
+static void table_lay_out(Table *table, const Workload *workload) {
     table->row_count = 0;
     for (size_t w = 0; w < workload->way_count; w++) {
         const Way *way = &workload->ways[w];
         for (size_t p = 0; p < table->process_count && table->row_count < ROWS_MAX; p++) {
             Process *process = &table->processes[p];
             if (process->side == way->side) {
-                table->rows[table->row_count++] =
-                    (Row){.name = way->name != NULL ? way->name : process->name,
-                          .process = process,
-                          .way = w,
-                          .target = &way->target};
+                Row *row = &table->rows[table->row_count++];
+                *row = (Row){.process = process, .way = w, .target = &way->target};
+                snprintf(row->name, sizeof row->name, "%s",
+                         way->name != NULL ? way->name : process->name);
             }
         }
     }
 }
 
-static bool table_measure(Table *table) {
-    for (size_t i = 0; i < table->row_count; i++) {
-        process_ask(table->rows[i].process, table->rows[i].way); /* calibrates and warms */
+static bool table_sample(Table *table, size_t index, double *out) {
+    const Row *row = &table->rows[index];
+    *out = process_ask(row->process, row->way);
+    if (!(*out >= 0)) {
+        fprintf(stderr, "bench_alloc: %s: its process failed\n", row->name);
     }
-    for (size_t round = 0; round < table->rounds; round++) {
+    return *out >= 0;
+}
+
+/* Rounds from `first` to below `end`, with the processes that run now. */
+static bool table_measure(Table *table, size_t first, size_t end) {
+    double warm;
+    for (size_t i = 0; i < table->row_count; i++) {
+        if (!table_sample(table, i, &warm)) { /* calibrates */
+            return false;
+        }
+    }
+    for (size_t round = first; round < end; round++) {
         for (size_t i = 0; i < table->row_count; i++) {
-            Row *row = &table->rows[(i + round) % table->row_count];
-            row->samples[round] = process_ask(row->process, row->way);
-            if (!(row->samples[round] >= 0)) {
-                fprintf(stderr, "bench_alloc: %s: its process failed\n", row->name);
+            size_t index = (i + round) % table->row_count;
+            if (!table_sample(table, index, &table->rows[index].samples[round])) {
                 return false;
             }
         }
@@ -198,14 +226,20 @@ static void report_processes(void) {
 
 static bool run_workload(const Workload *workload, size_t rounds) {
     static Table table;
+    bool good = true;
     table.rounds = rounds;
-    table_start(&table, workload);
-    bool good = table.row_count > 0 && table_measure(&table);
+    table.row_count = 0;
+    for (size_t first = 0; first < rounds && good; first += ROUNDS_OF_PROCESS) {
+        size_t end = first + ROUNDS_OF_PROCESS < rounds ? first + ROUNDS_OF_PROCESS : rounds;
+        table_start(&table, workload);
+        if (first == 0) {
+            table_lay_out(&table, workload);
+        }
+        good = table.row_count > 0 && table_measure(&table, first, end);
+        table_end(&table);
+    }
     if (good) {
         report(&table, workload);
-    }
-    for (size_t i = 0; i < table.process_count; i++) {
-        process_end(&table.processes[i]);
     }
     return good;
 }

@@ -4,7 +4,7 @@
  * lie in memory in the order of a walk from the root, as a program that builds a tree top down
  * leaves them. Shuffled: every node at a random place. Each round is one full collection of the
  * whole, living tree; the figure is the collector's own marking time divided by the number of
- * objects.
+ * objects. One heap is marked by one thread, its twin by two, in turns.
  *
  *     order[0 … n)  objects in memory order, or shuffled
  *     link(n)       takes nodes from `order` in the order of the walk
@@ -92,35 +92,67 @@ static Node *build(GooGcMutator *m, const Case *c, const GooGcType *type) {
     return root;
 }
 
-static bool measure(const Case *c, size_t rounds) {
-    GooGcType type = {.name = "node",
-                      .size = c->size,
-                      .layout = GOO_GC_LAYOUT_BITMAP,
-                      .flags = GOO_GC_TYPE_BITMAP_POINTERS,
-                      .bitmap = node_pointers,
-                      .bitmap_words = 1};
+typedef struct Grown {
+    GooGcType type;
+    GooGcHeap *heap;
+    GooGcMutator *m;
+    Node *root;
     double samples[ROUNDS_MAX];
-    GooGcHeap *heap = goo_gc_heap_create(NULL);
-    GooGcMutator *m = goo_gc_attach(heap);
-    goo_gc_disable(heap);
-    Node *root = m == NULL ? NULL : build(m, c, &type);
-    if (root == NULL || goo_gc_root_add_pointer(heap, &root) != GOO_OK) {
+} Grown;
+
+static bool grow(Grown *g, const Case *c, uint32_t markers) {
+    g->type = (GooGcType){.name = "node",
+                          .size = c->size,
+                          .layout = GOO_GC_LAYOUT_BITMAP,
+                          .flags = GOO_GC_TYPE_BITMAP_POINTERS,
+                          .bitmap = node_pointers,
+                          .bitmap_words = 1};
+    GooGcOptions options = goo_gc_default_options();
+    options.marker_threads = markers;
+    g->heap = goo_gc_heap_create(&options);
+    g->m = goo_gc_attach(g->heap);
+    goo_gc_disable(g->heap);
+    g->root = g->m == NULL ? NULL : build(g->m, c, &g->type);
+    if (g->root == NULL || goo_gc_root_add_pointer(g->heap, &g->root) != GOO_OK) {
         fprintf(stderr, "bench_mark: no memory for %s\n", c->name);
         return false;
     }
-    goo_gc_collect(m, GOO_GC_FULL);
-    for (size_t i = 0; i < rounds; i++) {
-        uint64_t before = goo_gc_get_stats(heap).mark_ns;
-        goo_gc_collect(m, GOO_GC_FULL);
-        samples[i] = (double)(goo_gc_get_stats(heap).mark_ns - before) / (double)c->count;
-    }
-    bool complete = goo_gc_get_stats(heap).objects_live == c->count;
-    BenchSpread s = bench_spread(samples, rounds);
-    printf("%-34s %8.2f %8.2f %8.2f\n", c->name, s.median, s.least, s.most);
-    goo_gc_heap_destroy(heap);
+    goo_gc_collect(g->m, GOO_GC_FULL);
+    return true;
+}
+
+static void mark_once(Grown *g, size_t count, size_t round) {
+    uint64_t before = goo_gc_get_stats(g->heap).mark_ns;
+    goo_gc_collect(g->m, GOO_GC_FULL);
+    uint64_t spent = goo_gc_get_stats(g->heap).mark_ns - before;
+    g->samples[round] = (double)spent / (double)count;
+}
+
+static bool finish(Grown *g, const Case *c, size_t rounds, BenchSpread *out) {
+    bool complete = goo_gc_get_stats(g->heap).objects_live == c->count;
+    *out = bench_spread(g->samples, rounds);
+    goo_gc_heap_destroy(g->heap);
     if (!complete) {
         fprintf(stderr, "bench_mark: %s: objects were lost\n", c->name);
     }
+    return complete;
+}
+
+static bool measure(const Case *c, size_t rounds) {
+    static Grown one, two;
+    BenchSpread s, t;
+    if (!grow(&one, c, 1) || !grow(&two, c, 2)) {
+        return false;
+    }
+    for (size_t i = 0; i < rounds; i++) {
+        mark_once(&one, c->count, i);
+        mark_once(&two, c->count, i);
+    }
+    bool complete = finish(&one, c, rounds, &s);
+    complete &= finish(&two, c, rounds, &t);
+    printf("%-34s %7.2f %7.2f %7.2f  %7.2f %7.2f %7.2f  %6.2f\n", c->name, s.median, s.least,
+           s.most, t.median, t.least, t.most, s.median / t.median);
+    fflush(stdout);
     return complete;
 }
 
@@ -135,7 +167,8 @@ int main(int argc, char **argv) {
         return status;
     }
     bench_print_machine();
-    printf("%-34s %8s %8s %8s   ns per object\n", "living tree", "median", "least", "most");
+    printf("%-34s %7s %7s %7s  %7s %7s %7s  %6s\n", "living tree, ns per object", "1 thread",
+           "least", "most", "2", "least", "most", "gain");
     size_t count = sizeof cases / sizeof cases[0] - (quick ? 2 : 0);
     for (size_t i = 0; i < count; i++) {
         if (!measure(&cases[i], quick ? 5 : 11)) {

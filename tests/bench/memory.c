@@ -20,254 +20,16 @@
  */
 #define _GNU_SOURCE
 #include "tests/bench/bench.h"
+#include "tests/bench/memory/operations.h"
 
 #include <sys/mman.h>
-#include <wchar.h>
 
-#include "goo/runtime/memory.h"
-
-enum { ROUNDS = 21, ROUNDS_QUICK = 5, BATCHES = 3, RIVALS_MAX = 3 };
+enum { ROUNDS = 21, ROUNDS_QUICK = 5, BATCHES = 3, OPERATIONS_MAX = 32 };
 enum { LARGEST = 64 * 1024 * 1024, AREA = LARGEST + 2 * 1024 * 1024 };
 
 #define ALLOWED_RATIO 1.03
 #define ALLOWED_NS 0.6
 #define BATCH_NS 20000.0
-
-typedef struct Cell {
-    uint8_t *a, *b;
-    size_t size;
-} Cell;
-
-/* Calls an operation `count` times. */
-typedef void CallFn(const Cell *cell, size_t count);
-
-typedef struct Rival {
-    const char *name;
-    CallFn *call;
-    bool aligned_only;
-} Rival;
-
-typedef struct Operation {
-    const char *name;
-    const char *what;
-    CallFn *call;
-    Rival rivals[RIVALS_MAX]; /* as many as have a name */
-    size_t ranges;            /* 1: a only; 2: a and b */
-    size_t unit;              /* sizes are multiples of it */
-    bool (*right)(const Cell *cell);
-} Operation;
-
-static volatile size_t sink;
-
-/* A loop of calls that the compiler can't move or drop; `result` is a value. */
-#define CALLS(name, result)                                                                        \
-    static void name(const Cell *cell, size_t count) {                                             \
-        uint8_t *a = cell->a, *b = cell->b;                                                        \
-        size_t size = cell->size, sum = 0;                                                         \
-        for (size_t i = 0; i < count; i++) {                                                       \
-            __asm__ volatile("" : "+r"(a), "+r"(b), "+r"(size) : : "memory");                      \
-            sum += (size_t)(result);                                                               \
-        }                                                                                          \
-        sink = sum + (size_t)(a - b);                                                              \
-    }
-
-/* --- rivals by hand --- */
-
-#define BY_HAND __attribute__((noinline)) static
-
-BY_HAND bool zero_by_loop(const uint8_t *bytes, size_t size) {
-    uint8_t all = 0;
-    for (size_t i = 0; i < size; i++) {
-        all |= bytes[i];
-    }
-    return all == 0;
-}
-
-/* Words, leaving at the first that is not 0. */
-BY_HAND bool zero_by_words(const uint8_t *bytes, size_t size) {
-    size_t i = 0;
-    for (; i + 8 <= size; i += 8) {
-        uint64_t word;
-        memcpy(&word, bytes + i, 8);
-        if (word != 0) {
-            return false;
-        }
-    }
-    for (; i < size; i++) {
-        if (bytes[i] != 0) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* The range against itself one byte on. */
-BY_HAND bool zero_by_memcmp(const uint8_t *bytes, size_t size) {
-    return size == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0);
-}
-
-static const uint32_t pattern4 = 0x1badf00d;
-static const uint8_t pattern24[24] = {1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12,
-                                      13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24};
-
-BY_HAND void fill4_by_loop(uint8_t *bytes, size_t size) {
-    for (size_t i = 0; i + 4 <= size; i += 4) {
-        memcpy(bytes + i, &pattern4, 4);
-    }
-}
-
-BY_HAND void fill24_by_loop(uint8_t *bytes, size_t size) {
-    for (size_t i = 0; i + 24 <= size; i += 24) {
-        memcpy(bytes + i, pattern24, 24);
-    }
-}
-
-BY_HAND size_t difference_by_loop(const uint8_t *a, const uint8_t *b, size_t size) {
-    size_t i = 0;
-    while (i < size && a[i] == b[i]) {
-        i++;
-    }
-    return i;
-}
-
-/* Asks first whether there is one. */
-BY_HAND size_t difference_by_memcmp(const uint8_t *a, const uint8_t *b, size_t size) {
-    return memcmp(a, b, size) == 0 ? size : difference_by_loop(a, b, size);
-}
-
-static const uint8_t pattern8[8] = {3, 1, 4, 1, 5, 9, 2, 6};
-
-BY_HAND void fill8_by_loop(uint8_t *bytes, size_t size) {
-    for (size_t i = 0; i + 8 <= size; i += 8) {
-        memcpy(bytes + i, pattern8, 8);
-    }
-}
-
-/* --- operations --- */
-
-CALLS(copy_goo, (goo_memory_copy(b, a, size), 0))
-CALLS(copy_libc, (memcpy(b, a, size), 0))
-CALLS(set_goo, (goo_memory_set(a, 0xab, size), 0))
-CALLS(set_libc, (memset(a, 0xab, size), 0))
-CALLS(compare_goo, goo_memory_compare(a, b, size))
-CALLS(compare_libc, memcmp(a, b, size))
-CALLS(zero_goo, goo_memory_is_zero(a, size))
-CALLS(zero_loop, zero_by_loop(a, size))
-CALLS(zero_words, zero_by_words(a, size))
-CALLS(zero_memcmp, zero_by_memcmp(a, size))
-CALLS(fill4_goo, (goo_memory_fill(a, &pattern4, 4, size), 0))
-CALLS(fill4_loop, (fill4_by_loop(a, size), 0))
-CALLS(fill4_wmemset, (wmemset((wchar_t *)(void *)a, (wchar_t)pattern4, size / 4), 0))
-CALLS(fill8_goo, (goo_memory_fill(a, pattern8, 8, size), 0))
-CALLS(fill8_loop, (fill8_by_loop(a, size), 0))
-CALLS(fill24_goo, (goo_memory_fill(a, pattern24, 24, size), 0))
-CALLS(fill24_loop, (fill24_by_loop(a, size), 0))
-CALLS(difference_goo, goo_memory_first_difference(a, b, size))
-CALLS(difference_memcmp, difference_by_memcmp(a, b, size))
-CALLS(difference_loop, difference_by_loop(a, b, size))
-
-/* Each call is asked for its answer once, beside a loop that is obviously right. */
-static bool right_copy(const Cell *cell) {
-    copy_goo(cell, 1);
-    return difference_by_loop(cell->a, cell->b, cell->size) == cell->size;
-}
-
-static bool right_set(const Cell *cell) {
-    set_goo(cell, 1);
-    size_t wrong = 0;
-    for (size_t i = 0; i < cell->size; i++) {
-        wrong += cell->a[i] != 0xab;
-    }
-    return wrong == 0;
-}
-
-static bool right_compare(const Cell *cell) {
-    return goo_memory_compare(cell->a, cell->b, cell->size) == 0;
-}
-
-static bool right_zero(const Cell *cell) {
-    return goo_memory_is_zero(cell->a, cell->size);
-}
-
-static bool right_difference(const Cell *cell) {
-    return goo_memory_first_difference(cell->a, cell->b, cell->size) == cell->size;
-}
-
-static bool right_fill(const Cell *cell, CallFn *fill, const uint8_t *pattern, size_t unit) {
-    fill(cell, 1);
-    size_t wrong = 0;
-    for (size_t i = 0; i < cell->size; i++) {
-        wrong += cell->a[i] != pattern[i % unit];
-    }
-    return wrong == 0;
-}
-
-static bool right_fill4(const Cell *cell) {
-    return right_fill(cell, fill4_goo, (const uint8_t *)&pattern4, 4);
-}
-
-static bool right_fill8(const Cell *cell) {
-    return right_fill(cell, fill8_goo, pattern8, 8);
-}
-
-static bool right_fill24(const Cell *cell) {
-    return right_fill(cell, fill24_goo, pattern24, 24);
-}
-
-static const Operation operations[] = {
-    {"copy",
-     "goo_memory_copy and memcpy",
-     copy_goo,
-     {{"memcpy", copy_libc, false}},
-     2,
-     1,
-     right_copy},
-    {"set", "goo_memory_set and memset", set_goo, {{"memset", set_libc, false}}, 1, 1, right_set},
-    {"compare",
-     "goo_memory_compare and memcmp, of equal ranges",
-     compare_goo,
-     {{"memcmp", compare_libc, false}},
-     2,
-     1,
-     right_compare},
-    {"is-zero",
-     "goo_memory_is_zero and loops",
-     zero_goo,
-     {{"loop", zero_loop, false}, {"words", zero_words, false}, {"memcmp", zero_memcmp, false}},
-     1,
-     1,
-     right_zero},
-    {"fill4",
-     "goo_memory_fill with 4 bytes, a loop and wmemset",
-     fill4_goo,
-     {{"loop", fill4_loop, false}, {"wmemset", fill4_wmemset, true}},
-     1,
-     4,
-     right_fill4},
-    {"fill8",
-     "goo_memory_fill with 8 bytes and a loop",
-     fill8_goo,
-     {{"loop", fill8_loop, false}},
-     1,
-     8,
-     right_fill8},
-    {"fill24",
-     "goo_memory_fill with 24 bytes and a loop",
-     fill24_goo,
-     {{"loop", fill24_loop, false}},
-     1,
-     24,
-     right_fill24},
-    {"difference",
-     "goo_memory_first_difference of equal ranges, memcmp first and a loop",
-     difference_goo,
-     {{"memcmp", difference_memcmp, false}, {"loop", difference_loop, false}},
-     2,
-     1,
-     right_difference},
-};
-
-enum { OPERATIONS = sizeof operations / sizeof operations[0] };
 
 static const size_t sizes[] = {0,       1,       7,        16,      31,       64,
                                100,     256,     1 << 10,  4 << 10, 32 << 10, 256 << 10,
@@ -438,7 +200,7 @@ static void usage(FILE *to) {
                 "  --quick       few rounds, up to 256 KiB: a look, not a figure\n"
                 "  --level NAME  the library's kernels of this level: scalar, word64, sse2...\n"
                 "Operations, all if none is named:\n");
-    for (size_t i = 0; i < OPERATIONS; i++) {
+    for (size_t i = 0; i < operation_count; i++) {
         fprintf(to, "  %-12s %s\n", operations[i].name, operations[i].what);
     }
 }
@@ -458,10 +220,10 @@ static int misused(void) {
 }
 
 int main(int argc, char **argv) {
-    bool chosen[OPERATIONS] = {false}, any = false, quick = false;
+    bool chosen[OPERATIONS_MAX] = {false}, any = false, quick = false;
     for (int i = 1; i < argc; i++) {
-        size_t found = OPERATIONS;
-        for (size_t k = 0; k < OPERATIONS; k++) {
+        size_t found = operation_count;
+        for (size_t k = 0; k < operation_count; k++) {
             found = strcmp(argv[i], operations[k].name) == 0 ? k : found;
         }
         if (strcmp(argv[i], "--help") == 0) {
@@ -474,7 +236,7 @@ int main(int argc, char **argv) {
                 fprintf(stderr, "bench_memory: there is no level '%s' here\n", argv[i]);
                 return 64;
             }
-        } else if (found < OPERATIONS) {
+        } else if (found < operation_count) {
             chosen[found] = any = true;
         } else {
             return misused();
@@ -483,7 +245,7 @@ int main(int argc, char **argv) {
     bench_print_machine();
     uint8_t *a = area(), *b = area();
     size_t slower = 0;
-    for (size_t i = 0; i < OPERATIONS; i++) {
+    for (size_t i = 0; i < operation_count; i++) {
         if (!any || chosen[i]) {
             memset(a, 0, AREA);
             memset(b, 0, AREA);

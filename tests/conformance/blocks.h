@@ -8,6 +8,19 @@
 #include "tests/conformance/conformance.h"
 #include "tests/conformance/parent.h"
 
+/* Whether malloc just refuses a size that can't be, and no tool ends the program for asking. */
+#if GOO_TEST_ADDRESS_SANITIZER || defined(__SANITIZE_THREAD__)
+enum { MALLOC_REFUSES = 0 };
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+enum { MALLOC_REFUSES = 0 };
+#else
+enum { MALLOC_REFUSES = 1 };
+#endif
+#else
+enum { MALLOC_REFUSES = 1 };
+#endif
+
 enum { BLOCKS_MAX = 200 };
 
 typedef struct Block {

@@ -54,8 +54,7 @@ static GooAllocator *open_over(GooAllocator *parent, const char *text) {
 
 /* Decorators over what resets. */
 COMBINATION(tracking_limit_arena, "tracking", LANE,
-            "tracking:parent=(limit:max=" BUDGET ",parent=(arena:parent=suite))", .persists = true,
-            .counts_headers = true)
+            "tracking:parent=(limit:max=" BUDGET ",parent=(arena:parent=suite))", .persists = true)
 COMBINATION(limit_arena, "limit", LANE, "limit:max=" BUDGET ",parent=(arena:block=4k,parent=suite)",
             .persists = true)
 COMBINATION(failing_region, "failing", LANE,
@@ -67,12 +66,11 @@ COMBINATION(limit_failing_tracking_region, "limit", LANE,
 COMBINATION(limit_scoped, "limit", LANE, "limit:max=" BUDGET ",parent=(scoped:parent=suite)",
             .persists = false)
 COMBINATION(tracking_stack, "tracking", LANE | FREES,
-            "tracking:parent=(stack:size=8m,parent=suite)", IN_STACK, .counts_headers = true)
+            "tracking:parent=(stack:size=8m,parent=suite)", IN_STACK)
 COMBINATION(limit_pool, "limit", LANE | FREES,
             "limit:max=" BUDGET ",parent=(pool:size=4k,parent=suite)", POOLED)
 COMBINATION(tracking_shared_pool, "tracking", LANE | FREES | GOO_ALLOCATOR_THREAD_SAFE,
-            "tracking:parent=(pool:size=4k,shared=yes,parent=suite)", POOLED,
-            .counts_headers = true)
+            "tracking:parent=(pool:size=4k,shared=yes,parent=suite)", POOLED)
 
 /* What subdivides, over decorators and over each other. */
 COMBINATION(arena_limit, "arena", LANE,
@@ -82,7 +80,8 @@ COMBINATION(arena_debug, "arena", LANE, "arena:block=4k,parent=(debug:parent=sui
 COMBINATION(region_tracking, "region", LANE,
             "region:block=4k,large=yes,parent=(tracking:parent=suite)", .persists = true)
 COMBINATION(pool_arena_limit, "pool", LANE | FREES,
-            "pool:size=4k,block=7,parent=(arena:parent=(limit:max=" BUDGET ",parent=suite))",
+            "pool:size=4k,block=7,parent=(arena:block=1k,parent=(limit:max=" BUDGET
+            ",parent=suite))",
             POOLED)
 COMBINATION(scoped_debug, "scoped", LANE, "scoped:parent=(debug:parent=suite)", .persists = false)
 
@@ -109,7 +108,7 @@ COMBINATION(debug_tracking_limit_arena, "debug", DEBUGGED,
             .persists = true, .guards = true)
 COMBINATION(tracking_debug_arena, "tracking", DEBUGGED,
             "tracking:parent=(debug:parent=(arena:parent=suite))", .persists = true,
-            .counts_headers = true, .guards = true)
+            .guards = true)
 COMBINATION(sampled_debug_arena, "debug", DEBUGGED, "debug:sample=3,parent=(arena:parent=suite)",
             .persists = true, .guards = true)
 COMBINATION(debug_remembering, "debug", 0, "debug:history=yes,stack=4,parent=suite",

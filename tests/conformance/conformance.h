@@ -29,7 +29,6 @@ typedef struct Conformance {
     bool lifo;             /* frees and moves in reverse order only */
     bool persists;         /* GOO_ALLOC_PERSIST survives a reset */
     bool fails_whole;      /* a parent that fails can only make create fail */
-    bool counts_headers;   /* counters of its own see the legacy API's hidden bytes */
     bool guards;           /* watches what lies right behind the bytes that were asked for */
 } Conformance;
 
@@ -53,11 +52,24 @@ void conformance_reset(const Conformance *c);
 void conformance_destroy_leaves_nothing(const Conformance *c);
 void conformance_parent_fails_at_every_step(const Conformance *c);
 void conformance_threads(const Conformance *c);
+void conformance_pages(const Conformance *c);
+void conformance_strategies(const Conformance *c);
+void conformance_events(const Conformance *c);
+void conformance_refusals(const Conformance *c);
+void conformance_destroyed_by_its_function(const Conformance *c);
 
 #define GOO_CONFORMANCE_CASE_(suite, case_, c)                                                     \
     GOO_TEST(suite, case_) {                                                                       \
         conformance_##case_(c);                                                                    \
     }
+
+/* What the front door promises over any mechanism. */
+#define GOO_CONFORMANCE_PROMISES(suite, c)                                                         \
+    GOO_CONFORMANCE_CASE_(suite, pages, c)                                                         \
+    GOO_CONFORMANCE_CASE_(suite, strategies, c)                                                    \
+    GOO_CONFORMANCE_CASE_(suite, events, c)                                                        \
+    GOO_CONFORMANCE_CASE_(suite, refusals, c)                                                      \
+    GOO_CONFORMANCE_CASE_(suite, destroyed_by_its_function, c)
 
 #define GOO_CONFORMANCE(suite, c)                                                                  \
     GOO_CONFORMANCE_CASE_(suite, defaults, c)                                                      \
@@ -79,6 +91,7 @@ void conformance_threads(const Conformance *c);
     GOO_CONFORMANCE_CASE_(suite, reset, c)                                                         \
     GOO_CONFORMANCE_CASE_(suite, destroy_leaves_nothing, c)                                        \
     GOO_CONFORMANCE_CASE_(suite, parent_fails_at_every_step, c)                                    \
-    GOO_CONFORMANCE_CASE_(suite, threads, c)
+    GOO_CONFORMANCE_CASE_(suite, threads, c)                                                       \
+    GOO_CONFORMANCE_PROMISES(suite, c)
 
 #endif

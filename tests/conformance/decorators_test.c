@@ -92,7 +92,8 @@ static const Conformance all_over_malloc = {
     GOO_CONFORMANCE_CASE_(suite, reset, &suite)                                                    \
     GOO_CONFORMANCE_CASE_(suite, destroy_leaves_nothing, &suite)                                   \
     GOO_CONFORMANCE_CASE_(suite, parent_fails_at_every_step, &suite)                               \
-    GOO_CONFORMANCE_CASE_(suite, threads, &suite)
+    GOO_CONFORMANCE_CASE_(suite, threads, &suite)                                                  \
+    GOO_CONFORMANCE_PROMISES(suite, &suite)
 
 static GooAllocator *make_debug(GooAllocator *parent) {
     return goo_debug_allocator_create(parent, NULL);
@@ -104,10 +105,11 @@ static GooAllocator *make_debug_over_malloc(GooAllocator *parent) {
 }
 
 static const Conformance debug = {
-    .make = make_debug, .name = "debug", .has_parent = true, .holds_blocks = true};
+    .make = make_debug, .name = "debug", .has_parent = true, .holds_blocks = true, .guards = true};
 static const Conformance debug_over_malloc = {.make = make_debug_over_malloc,
                                               .name = "debug",
                                               .holds_blocks = true,
+                                              .guards = true,
                                               .capabilities =
                                                   GOO_ALLOCATOR_FREES | GOO_ALLOCATOR_THREAD_SAFE};
 

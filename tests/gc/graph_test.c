@@ -121,11 +121,11 @@ GOO_TEST(gc_graph, mark_stack_overflows) {
         ModelOptions o = graph_options(70 + i, i == 1 ? &graph_plain : &graph_nan, "verify");
         o.live_max = reserved[i] == 0 ? 800 : 6000;
         Model *model = model_create(&o);
-        size_t whole = model->heap->mark_stack_reserved;
-        model->heap->mark_stack_reserved = reserved[i];
+        size_t whole = model->heap->mark_stack.reserved;
+        model->heap->mark_stack.reserved = reserved[i];
         graph_run_model(model, 8, 1500);
-        CHECK(model->heap->mark_stack_committed <= reserved[i]);
-        model->heap->mark_stack_reserved = whole;
+        CHECK(model->heap->mark_stack.committed <= reserved[i]);
+        model->heap->mark_stack.reserved = whole;
         model_destroy(model);
     }
 }

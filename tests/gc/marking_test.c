@@ -58,9 +58,9 @@ static size_t marking_list_length(const Pair *list) {
 static void marking_check_list(size_t count, ListOrder order, size_t stack_reserved) {
     GooGcHeap *heap = heap_of("");
     GooGcMutator *m = goo_gc_attach(heap);
-    size_t whole = heap->mark_stack_reserved;
+    size_t whole = heap->mark_stack.reserved;
     if (stack_reserved != SIZE_MAX) {
-        heap->mark_stack_reserved = stack_reserved;
+        heap->mark_stack.reserved = stack_reserved;
     }
     Pair *list = NULL;
     CHECK_EQ(goo_gc_root_add_pointer(heap, &list), GOO_OK);
@@ -75,7 +75,7 @@ static void marking_check_list(size_t count, ListOrder order, size_t stack_reser
     list = NULL;
     collect(m);
     CHECK_EQ(goo_gc_get_stats(heap).objects_live, 0);
-    heap->mark_stack_reserved = whole;
+    heap->mark_stack.reserved = whole;
     goo_gc_heap_destroy(heap);
 }
 
@@ -119,7 +119,7 @@ static void marking_check_array(const GooGcType *type, const GooGcValueEncoding 
         CHECK_EQ(goo_gc_get_stats(heap).objects_live, own_cells ? count + 1 : 2);
     }
     /* Ranges are cut: the array never stands on the stack as a million entries. */
-    CHECK(heap->mark_stack_committed <= 256 << 10);
+    CHECK(heap->mark_stack.committed <= 256 << 10);
     for (size_t i = 1; own_cells && i <= count; i++) {
         CHECK_EQ(((Pair *)(uintptr_t)(array[i] & ~tag))->value, i);
     }
@@ -193,8 +193,8 @@ static Pair *marking_tree(GooGcMutator *m, unsigned depth) {
 GOO_TEST(gc_marking, forest_under_a_small_stack) {
     GooGcHeap *heap = heap_of("");
     GooGcMutator *m = goo_gc_attach(heap);
-    size_t whole = heap->mark_stack_reserved;
-    heap->mark_stack_reserved = 4096;
+    size_t whole = heap->mark_stack.reserved;
+    heap->mark_stack.reserved = 4096;
     uint64_t *array = goo_gc_alloc(m, &pointers_type, 4096 * 8);
     goo_gc_push(m, array);
     for (size_t i = 1; i < 4096; i++) {
@@ -204,9 +204,9 @@ GOO_TEST(gc_marking, forest_under_a_small_stack) {
         collect(m);
         CHECK_EQ(goo_gc_get_stats(heap).objects_live, 4095 * 63 + 1);
     }
-    CHECK_EQ(heap->mark_stack_committed, 4096);
+    CHECK_EQ(heap->mark_stack.committed, 4096);
     CHECK_EQ(goo_gc_verify(heap, stderr), GOO_OK);
-    heap->mark_stack_reserved = whole;
+    heap->mark_stack.reserved = whole;
     goo_gc_heap_destroy(heap);
 }
 
@@ -255,7 +255,7 @@ static void marking_check_changing_modes(size_t reserved) {
     enum { NODES = 60000, LISTS = 30, LENGTH = 6000, WIDTH = 8 };
     GooGcHeap *heap = heap_of("initial=256M");
     GooGcMutator *m = goo_gc_attach(heap);
-    heap->mark_stack_reserved = reserved != 0 ? reserved : heap->mark_stack_reserved;
+    heap->mark_stack.reserved = reserved != 0 ? reserved : heap->mark_stack.reserved;
     void **array = goo_gc_alloc(m, &pointers_type, (NODES + 1) * sizeof *array);
     goo_gc_push(m, array);
     for (size_t i = 1; i <= NODES; i++) {
@@ -328,7 +328,7 @@ GOO_TEST(gc_marking, stack_memory_is_counted) {
     collect(m);
     size_t grown = goo_gc_get_stats(heap).metadata_bytes - before;
     CHECK(grown >= (MARKING_FAN - 10000) * sizeof(void *));
-    CHECK_EQ(grown, heap->mark_stack_committed - GOOI_MARK_STACK_MIN);
+    CHECK_EQ(grown, heap->mark_stack.committed - GOOI_MARK_STACK_MIN);
     CHECK(goo_gc_release(heap) >= grown);
     CHECK_EQ(goo_gc_get_stats(heap).metadata_bytes, before);
     collect(m);
@@ -350,7 +350,7 @@ GOO_TEST(gc_marking, stack_stays_below_the_hard_limit) {
         CHECK_EQ(s.objects_live, MARKING_FAN + 1);
         CHECK_EQ(s.limit_hits, round + 1);
     }
-    CHECK_EQ(heap->mark_stack_committed, GOOI_MARK_STACK_MIN);
+    CHECK_EQ(heap->mark_stack.committed, GOOI_MARK_STACK_MIN);
     CHECK_EQ(goo_gc_verify(heap, stderr), GOO_OK);
     goo_gc_heap_destroy(heap);
 }

@@ -160,7 +160,7 @@ static void system_no_memory_for_the_mark_stack(void) {
     }
     system_limit(RLIMIT_DATA, 0);
     EXPECT(goo_gc_collect(m, GOO_GC_FULL) == GOO_OK);
-    EXPECT(heap->mark_stack_committed == 0);
+    EXPECT(heap->mark_stack.committed == 0);
     EXPECT(goo_gc_get_stats(heap).objects_live == 6001);
     for (size_t i = 1; i <= 3000; i++) {
         Pair *pair = (Pair *)(uintptr_t)array[i];

@@ -224,15 +224,21 @@ GOO_TEST(edges, a_buffer_may_be_copied_from_its_own_slice) {
     goo_buffer_free(&b);
 }
 
+/* Says once that it took more than there was, and then what it was given. */
 static size_t boastful_write(void *ctx, const void *bytes, size_t size) {
-    (void)ctx, (void)bytes;
-    return size + 1;
+    size_t *calls = ctx;
+    (void)bytes;
+    return (*calls)++ == 0 ? size + 1 : size;
 }
 
 GOO_TEST(edges, a_writer_that_takes_more_than_there_is_fails) {
-    GooAllocContext c = {.out = {NULL, boastful_write}};
+    size_t calls = 0;
+    GooAllocContext c = {.out = {&calls, boastful_write}};
     CHECK_EQ(goo_context_write(&c, "abc", 3), GOO_ERR_IO);
+    CHECK_EQ(calls, 1);
+    calls = 0;
     CHECK_EQ(goo_context_printf(&c, "%d", 5), GOO_ERR_IO);
+    CHECK_EQ(calls, 1);
 }
 
 GOO_TEST(edges, printf_of_every_length_around_its_own_buffer) {
@@ -386,5 +392,6 @@ GOO_TEST(edges, buffer_pools_that_can_not_be) {
     Parent parent; /* a count that wraps to a small size is not a small pool */
     GooAllocator *a = parent_init(&parent);
     CHECK_PTR_EQ(goo_buffer_pool_create(a, 64, ((size_t)1 << 58) + 1), NULL);
+    CHECK_PTR_EQ(goo_buffer_pool_create(a, 1, UINT32_MAX), NULL); /* indices have 32 bits */
     CHECK_EQ(parent.requests, 0);
 }

@@ -62,6 +62,24 @@ GOO_TEST(kernels, differences_are_found_as_by_scalar) {
     guarded_destroy(&h);
 }
 
+/* Longer than any chunk that a level hands to libc. */
+GOO_TEST(kernels, late_differences_are_found_as_by_scalar) {
+    static uint8_t a[5003], b[5003];
+    uint64_t seed = 29;
+    for (size_t i = 0; i < sizeof a; i++) {
+        a[i] = b[i] = (uint8_t)test_random(&seed);
+    }
+    compare_difference(a, b, sizeof a, sizeof a);
+    for (size_t i = 0; i < sizeof a; i += i % 1024 < 4 || i % 1024 > 1019 ? 1 : 97) {
+        b[i] ^= 1;
+        b[sizeof b - 1] ^= 2;
+        compare_difference(a, b, sizeof a, i);
+        compare_difference(a + 3, b + 3, sizeof a - 3, i < 3 ? sizeof a - 4 : i - 3);
+        b[i] ^= 1;
+        b[sizeof b - 1] ^= 2;
+    }
+}
+
 static void compare_fill(Guarded *g, size_t size, bool high, uint64_t *seed) {
     uint8_t expected[BYTES_MAX + 64];
     uint64_t first = test_random(seed) << 32 ^ test_random(seed);
@@ -166,6 +184,31 @@ GOO_TEST(kernels, long_runs_are_searched_as_by_scalar) {
     compare_bytes(bytes, sizeof bytes, 0x10);
     compare_bytes(bytes, sizeof bytes, 0x02);
     CHECK_EQ(gooi_scalar_count_nonzero(bytes, sizeof bytes, 0x10), sizeof bytes);
+}
+
+/* So large that it may be read in another way: single bits near both ends and at all places of a
+ * vector in between. */
+GOO_TEST(kernels, far_runs_are_searched_as_by_scalar) {
+    size_t size = ((size_t)1 << 20) + 77;
+    uint8_t *bytes =
+        mmap(NULL, size + 64, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    CHECK(bytes != MAP_FAILED);
+    for (int level = GOO_SIMD_WORD64; level <= GOO_SIMD_WASM128; level++) {
+        const GooiKernels *k = test_level(level);
+        for (size_t shift = 0; k != NULL && shift < 64; shift += 21) {
+            uint8_t *at = bytes + shift;
+            CHECK(k->is_zero(at, size));
+            at[size] = 1; /* behind the end */
+            CHECK(k->is_zero(at, size));
+            at[size] = 0;
+            for (size_t i = 0; i < size; i += i < 300 || i > size - 300 ? 1 : 4099) {
+                at[i] = 0x40;
+                CHECK_MSG(!k->is_zero(at, size), "%s, byte %zu", test_level_name(level), i);
+                at[i] = 0;
+            }
+        }
+    }
+    munmap(bytes, size + 64);
 }
 
 /* A word of one of these kinds: a reference that passes, one that misses by its tag or its range

@@ -163,6 +163,10 @@ GOO_TEST(life, a_peak_is_no_sum_of_peaks_at_different_times) {
     pthread_barrier_destroy(&barrier);
 }
 
+static void forget_nothing(void *self) {
+    (void)self;
+}
+
 GOO_TEST(life, allocators_come_and_go_and_slots_come_back) {
     for (int i = 0; i < 200; i++) {
         GooAllocator *a = goo_system_allocator_create();
@@ -171,6 +175,16 @@ GOO_TEST(life, allocators_come_and_go_and_slots_come_back) {
         CHECK_MSG(gooi_stats_known_slot(a) != 0, "no slot for allocator %d", i);
         CHECK_EQ(goo_get_alloc_stats(a).bytes_allocated, 50);
         goo_memory_free_with(a, p, 50);
+        goo_allocator_destroy(a);
+    }
+    static Mock mocks[200]; /* no two at one address */
+    for (int i = 0; i < 200; i++) {
+        GooAllocator *a = mock_init(&mocks[i]);
+        a->capabilities = GOO_ALLOCATOR_THREAD_SAFE;
+        a->track_stats = true;
+        a->destroy = forget_nothing;
+        goo_memory_free_with(a, goo_memory_alloc_with(a, 50), 50);
+        CHECK(gooi_stats_known_slot(a) != 0);
         goo_allocator_destroy(a);
     }
     Mock mock; /* one that nobody announces the end of, always at the same address */
@@ -214,6 +228,50 @@ GOO_TEST(life, heap_bytes_and_external_bytes_are_told_apart) {
     CHECK_EQ(after.gc_bytes, before.gc_bytes);
     CHECK_EQ(goo_gc_adjust_external(heap, -123456), GOO_OK);
     goo_gc_detach(m);
+    goo_gc_heap_destroy(heap);
+}
+
+/* An attached allocator that is reset holds nothing any more. */
+static void check_reset_releases(GooGcHeap *heap, GooAllocator *a, size_t persistent) {
+    CHECK(a != NULL);
+    CHECK_EQ(goo_gc_attach_allocator(heap, a), GOO_OK);
+    void *kept = NULL;
+    if (persistent != 0) {
+        kept = goo_memory_alloc_options(a, persistent, 0, GOO_ALLOC_PERSIST);
+        CHECK(kept != NULL);
+    }
+    for (int i = 0; i < 10; i++) {
+        CHECK(goo_memory_alloc_with(a, 300) != NULL);
+    }
+    CHECK_EQ(goo_gc_get_stats(heap).external_bytes, 3000 + persistent);
+    CHECK(goo_allocator_reset(a));
+    CHECK_EQ(goo_gc_get_stats(heap).external_bytes, persistent);
+    if (persistent != 0) {
+        goo_memory_free_with(a, kept, persistent);
+    }
+    CHECK_EQ(goo_gc_get_stats(heap).external_bytes, 0);
+    CHECK_EQ(goo_gc_detach_allocator(heap, a), GOO_OK);
+    goo_allocator_destroy(a);
+}
+
+GOO_TEST(life, a_reset_of_an_attached_allocator_takes_its_bytes_off_the_heap) {
+    static uint8_t bytes[10000];
+    GooFixedBuffer fixed;
+    GooGcHeap *heap = goo_gc_heap_create(NULL);
+    check_reset_releases(heap, goo_fixed_allocator_init(&fixed, bytes, sizeof bytes), 0);
+    static const char *const texts[] = {"arena",
+                                        "region",
+                                        "limit:max=1m,parent=arena",
+                                        "failing:parent=arena",
+                                        "tracking:parent=(region:large=yes)",
+                                        "fallback:first=arena,second=region",
+                                        "debug:parent=arena"};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        check_reset_releases(heap, goo_allocator_open(texts[i]), 500);
+    }
+    check_reset_releases(heap, goo_allocator_open("scoped"), 0);
+    check_reset_releases(heap, goo_allocator_open("stack:size=64k"), 0);
+    check_reset_releases(heap, goo_allocator_open("pool:size=300"), 0);
     goo_gc_heap_destroy(heap);
 }
 

@@ -1,7 +1,9 @@
-/* The front door: arguments, sizes, options and what reaches the mechanism. */
+/* The front door: arguments, sizes, options and what reaches the mechanism. Uses private headers:
+ * gooi_watch says whether anything is left to look up. */
 #include "goo/allocators.h"
 #include "goo/runtime/memory.h"
 #include "goo/runtime/stats.h"
+#include "runtime/globals.h"
 #include "tests/harness.h"
 #include "tests/unit/mock.h"
 
@@ -210,14 +212,91 @@ GOO_TEST(memory, page_option_becomes_pages_for_an_allocator_by_hand) {
     a->track_stats = true;
     uint8_t *p = goo_memory_alloc_options(a, 100, 0, GOO_ALLOC_PAGE);
     CHECK(p != NULL && (uintptr_t)p % 4096 == 0);
-    CHECK_EQ(mock.last_size % 4096, 0);
+    size_t page = mock.last_size;
+    CHECK_EQ(page % 4096, 0);
     CHECK_EQ(goo_get_alloc_stats(a).bytes_allocated, 100);
     goo_memory_free_options(a, p, 100, 0);
+    CHECK_EQ(mock.last_size, page);
+    CHECK_EQ(mock.last_alignment, page);
     CHECK_EQ(goo_get_alloc_stats(a).bytes_allocated, 0);
     p = goo_memory_alloc_options(NULL, 5000, 0, GOO_ALLOC_PAGE | GOO_ALLOC_ZERO);
     CHECK(p != NULL && (uintptr_t)p % 4096 == 0 && all_equal(p, 0, 5000));
     memset(p, 1, 8192); /* whole pages */
     goo_memory_free_options(NULL, p, 5000, 0);
+}
+
+GOO_TEST(memory, pages_made_up_are_given_back_as_they_were_got) {
+    Mock mock;
+    GooAllocator *a = mock_init(&mock);
+    a->track_stats = true;
+    uint8_t *p = goo_memory_alloc_options(a, 100, 0, GOO_ALLOC_PAGE);
+    size_t page = mock.last_size;
+    memset(p, 0x5a, page);
+    p = goo_memory_realloc_options(a, p, 100, page + 1, 0, GOO_ALLOC_PAGE);
+    CHECK_EQ(mock.last_old_size, page);
+    CHECK_EQ(mock.last_size, 2 * page);
+    CHECK(all_equal(p, 0x5a, page));
+    CHECK_EQ(goo_get_alloc_stats(a).bytes_allocated, page + 1);
+    mock.failures = 1; /* the block stays what it is */
+    CHECK_PTR_EQ(goo_memory_realloc_options(a, p, page + 1, 4 * page, 0, GOO_ALLOC_PAGE), NULL);
+    void *other = goo_memory_alloc_options(a, 100, 0, GOO_ALLOC_PAGE);
+    goo_memory_free_with(a, p, page + 1);
+    CHECK_EQ(mock.last_size, 2 * page);
+    p = goo_memory_realloc_with(a, other, 100, 300); /* a plain block from now on */
+    CHECK_EQ(mock.last_old_size, page);
+    CHECK_EQ(mock.last_size, 300);
+    p = goo_memory_realloc_options(a, p, 300, 200, 0, GOO_ALLOC_PAGE); /* and one of pages again */
+    CHECK_EQ(mock.last_old_size, 300);
+    CHECK_EQ(mock.last_size, page);
+    goo_memory_free_with(a, p, 200);
+    CHECK_EQ(mock.last_size, page);
+    CHECK_EQ(mock.last_alignment, page);
+    CHECK_EQ(mock.live, 0);
+    CHECK_EQ(goo_get_alloc_stats(a).bytes_allocated, 0);
+    CHECK_EQ(atomic_load(&gooi_watch) & GOOI_WATCH_PAGES, 0);
+}
+
+static bool resize_within_two_pages(void *ctx, void *ptr, size_t old_size, size_t new_size,
+                                    size_t alignment) {
+    Mock *mock = ctx;
+    mock->last_ptr = ptr;
+    mock->last_old_size = old_size;
+    mock->last_size = new_size;
+    mock->last_alignment = alignment;
+    return new_size <= 8192;
+}
+
+GOO_TEST(memory, pages_made_up_resize_by_pages) {
+    Mock mock;
+    GooAllocator *a = mock_init(&mock);
+    a->resize = resize_within_two_pages;
+    a->track_stats = true;
+    void *p = goo_memory_alloc_options(a, 5000, 0, GOO_ALLOC_PAGE);
+    CHECK(goo_memory_resize_options(a, p, 5000, 100, 0));
+    CHECK_EQ(mock.last_old_size, 8192);
+    CHECK_EQ(mock.last_size, 4096);
+    CHECK_EQ(mock.last_alignment, 4096);
+    CHECK_EQ(goo_get_alloc_stats(a).bytes_allocated, 100);
+    CHECK(!goo_memory_resize_options(a, p, 100, 9000, 0));
+    CHECK(goo_memory_resize_options(a, p, 100, 4097, 0));
+    CHECK_EQ(mock.last_old_size, 4096);
+    goo_memory_free_options(a, p, 4097, 0);
+    CHECK_EQ(mock.last_size, 8192);
+    CHECK_EQ(goo_get_alloc_stats(a).bytes_allocated, 0);
+    CHECK_EQ(atomic_load(&gooi_watch) & GOOI_WATCH_PAGES, 0);
+}
+
+GOO_TEST(memory, pages_made_up_under_safety_and_never_unmap) {
+    Mock mock;
+    GooAllocator *a = mock_init(&mock);
+    GooMemoryConfig config = {.enable_safety = true, .never_unmap = true};
+    CHECK_EQ(goo_memory_init_with(&config), GOO_OK);
+    void *p = goo_memory_alloc_options(a, 100, 0, GOO_ALLOC_PAGE);
+    goo_memory_free_options(a, p, 100, 0);
+    CHECK_EQ(mock.frees, 0);
+    goo_memory_cleanup();
+    CHECK_EQ(mock.frees, 1);
+    CHECK_EQ(mock.last_size, 4096);
 }
 
 GOO_TEST(memory, realloc_of_null_allocates_and_to_zero_frees) {

@@ -1,5 +1,7 @@
 /* What every member of GooMemoryConfig does: leaks, safety, never_unmap, metadata, limit. */
 #include "goo/allocators.h"
+#include "goo/gc.h"
+#include "goo/gc/inspect.h"
 #include "goo/runtime/memory.h"
 #include "goo/runtime/stats.h"
 #include "goo_memory.h"
@@ -148,6 +150,28 @@ GOO_TEST(safety, never_unmap_catches_use_after_free) {
     CHECK_PANICS(goo_memory_cleanup(), "use after free");
 }
 
+GOO_TEST(safety, never_unmap_finds_a_write_while_the_program_goes_on) {
+    if (GOO_TEST_ADDRESS_SANITIZER || goo_test_under_valgrind()) {
+        SKIP("the write on purpose is for the tool to find");
+    }
+    GooMemoryConfig config = {.never_unmap = true};
+    CHECK_EQ(goo_memory_init_with(&config), GOO_OK);
+    for (int i = 0; i < 2000; i++) { /* nothing is found where nothing is wrong */
+        goo_memory_free(goo_memory_alloc(24 + i), 24 + i);
+    }
+    uint8_t *p = GOO_ALLOC(NULL, 40);
+    goo_memory_free(p, 40);
+    uint8_t *volatile stale = p;
+    stale[39] = 1;
+    void *live = goo_memory_alloc(100);
+    CHECK_PANICS(
+        for (int i = 0; i < 5000; i++) { goo_memory_free(goo_memory_alloc(8), 8); },
+        "use after free");
+    CHECK(strstr(goo_test_panic_message(), "offset 39") != NULL);
+    goo_memory_free(live, 100);
+    goo_memory_cleanup();
+}
+
 GOO_TEST(safety, blocks_work_across_an_init_without_safety) {
     void *before = goo_memory_alloc(100);
     GooMemoryConfig config = {.enable_leak_detection = true, .never_unmap = true};
@@ -191,6 +215,49 @@ GOO_TEST(safety, the_limit_holds_for_all_allocators) {
     CHECK(a != NULL);
     goo_memory_free(a, 20000);
     goo_allocator_destroy(page);
+}
+
+GOO_TEST(safety, the_limit_holds_for_collected_heaps) {
+    enum { MIB = 1 << 20 };
+    GooMemoryConfig config = {.limit_bytes = 16 * MIB};
+    CHECK_EQ(goo_memory_init_with(&config), GOO_OK);
+    GooGcHeap *heap = goo_gc_heap_create(NULL);
+    CHECK(heap != NULL);
+    GooGcMutator *m = goo_gc_attach(heap);
+    for (int i = 0; i < 100000; i++) { /* 100 MB: garbage makes room */
+        CHECK(goo_gc_alloc_leaf(m, 1000) != NULL);
+    }
+    CHECK(goo_gc_get_stats(heap).collections_full != 0);
+    size_t held = 0;
+    for (void *p; held < 100 && (p = goo_gc_alloc_leaf(m, MIB)) != NULL; held++) {
+        goo_gc_push(m, p);
+    }
+    CHECK(held >= 8 && held < 16);
+    CHECK_PTR_EQ(goo_memory_alloc(8 * MIB), NULL); /* the heap has it */
+    goo_gc_pop(m, held);
+    goo_gc_heap_destroy(heap);
+    void *p = goo_memory_alloc(16 * MIB); /* and gave it back, all of it */
+    CHECK(p != NULL);
+    CHECK_PTR_EQ(goo_gc_heap_create(NULL), NULL);
+    goo_memory_free(p, 16 * MIB);
+    goo_memory_cleanup();
+}
+
+GOO_TEST(safety, the_limit_counts_an_attached_allocator_once) {
+    GooMemoryConfig config = {.limit_bytes = 8 << 20};
+    CHECK_EQ(goo_memory_init_with(&config), GOO_OK);
+    GooGcHeap *heap = goo_gc_heap_create(NULL);
+    GooAllocator *a = goo_system_allocator_create();
+    CHECK_EQ(goo_gc_attach_allocator(heap, a), GOO_OK);
+    void *p = goo_memory_alloc_with(a, 5 << 20);
+    CHECK(p != NULL);
+    goo_memory_free_with(a, p, 5 << 20);
+    goo_gc_heap_destroy(heap);
+    goo_allocator_destroy(a);
+    p = goo_memory_alloc(8 << 20);
+    CHECK(p != NULL);
+    goo_memory_free(p, 8 << 20);
+    goo_memory_cleanup();
 }
 
 GOO_TEST(safety, the_limit_is_not_passed_by_sums_that_wrap) {

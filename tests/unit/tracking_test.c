@@ -6,6 +6,7 @@
 #include "goo/allocators/tracking.h"
 #include "goo/runtime/memory.h"
 #include "goo/runtime/stats.h"
+#include "goo_memory.h"
 #include "tests/harness.h"
 #include "tests/unit/mock.h"
 
@@ -193,4 +194,45 @@ GOO_TEST(tracking, threads_lose_no_count) {
     }
     check_counts(a, 0, 0, THREADS * (ROUNDS + 1), THREADS * (ROUNDS + 1));
     goo_allocator_destroy(a);
+}
+
+GOO_TEST(tracking, a_legacy_blocks_header_is_reserved_not_allocated) {
+    GooAllocator *a = goo_tracking_allocator_create(NULL);
+    goo_set_thread_allocator(a);
+    char *p = goo_alloc(100);
+    GooAllocStats s = goo_get_alloc_stats(a);
+    CHECK_EQ(s.bytes_allocated, 100);
+    CHECK_EQ(s.bytes_reserved, 116);
+    CHECK_EQ(s.max_bytes_allocated, 100);
+    p = goo_realloc(p, 300);
+    char *q = goo_alloc_zero(50);
+    s = goo_get_alloc_stats(a);
+    CHECK_EQ(s.bytes_allocated, 350);
+    CHECK_EQ(s.bytes_reserved, 382);
+    goo_set_thread_allocator(NULL);
+    void *sized = goo_memory_alloc_with(a, 1000);
+    goo_free(p);
+    goo_free(q);
+    check_counts(a, 1000, 1, 3, 2);
+    goo_memory_free_with(a, sized, 1000);
+    check_counts(a, 0, 0, 3, 3);
+    goo_allocator_destroy(a);
+}
+
+GOO_TEST(tracking, headers_go_with_a_reset) {
+    static const char *const parents[] = {"arena:block=8k", "pool:size=256", "stack:size=64k"};
+    for (size_t i = 0; i < sizeof parents / sizeof parents[0]; i++) {
+        GooAllocator *parent = goo_allocator_open(parents[i]);
+        GooAllocator *a = goo_tracking_allocator_create(parent);
+        goo_set_thread_allocator(a);
+        CHECK(goo_alloc(100) != NULL && goo_alloc(50) != NULL);
+        goo_set_thread_allocator(NULL);
+        CHECK(goo_memory_alloc_with(a, 30) != NULL);
+        CHECK_EQ(goo_get_alloc_stats(a).bytes_allocated, 180);
+        CHECK_EQ(goo_get_alloc_stats(a).bytes_reserved, 212);
+        CHECK(goo_allocator_reset(a));
+        check_counts(a, 0, 0, 3, 3);
+        goo_allocator_destroy(a);
+        goo_allocator_destroy(parent);
+    }
 }

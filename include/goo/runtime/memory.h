@@ -47,14 +47,19 @@ typedef struct GooMemoryConfig {
      * freed, or of what is no block at all panics. Initialise before the first allocation: a block
      * from before is not known, and freeing it is reported as a foreign pointer. */
     bool enable_safety;
-    /* Freed blocks are never given out again: they are filled with 0xdf, their whole pages become
-     * inaccessible, and a write to the rest panics at goo_memory_check_leaks or at cleanup, which
-     * gives them back. */
+    /* Freed blocks are never given out again: they are filled with 0xdf, and their whole pages
+     * become inaccessible. A write to the rest, which is all of a block smaller than a page, panics
+     * later: every free looks at some of these blocks, so at one of the next frees (some hundreds,
+     * more the more blocks there are), or at goo_memory_check_leaks, or at cleanup, which gives
+     * them back. Reading the rest shows 0xdf and is not noticed, unless AddressSanitizer or
+     * valgrind watches; the debug allocator's
+     * own never_unmap catches both at once. */
     bool never_unmap;
     bool retain_metadata; /* a double free tells where and on which thread it was freed first */
-    /* How many bytes may be live at once; beyond that requests fail with ENOMEM. Blocks from before
-     * are not counted, and freeing them makes room. Collected heaps have limits of their own.
-     * 0 = none */
+    /* How many bytes may be live at once; beyond that requests fail with ENOMEM. Collected heaps
+     * count with what they hold, garbage and tables included; one that is refused collects, as at
+     * a limit of its own. Blocks from before are not counted, and freeing them makes room. 0 =
+     * none */
     size_t limit_bytes;
     GooAllocator *default_allocator; /* NULL = leave it as it is, at first system */
 } GooMemoryConfig;
@@ -114,7 +119,8 @@ GOO_API void goo_memory_free_at(GooAllocator *a, void *ptr, size_t size, const c
 
 /* Allocates with an alignment and options (GOO_ALLOC_*, or'ed). A block with GOO_ALLOC_PAGE is
  * freed with the size and the alignment that were asked for, not the rounded ones. An allocator
- * written by hand sees GOO_ALLOC_PAGE as a page's alignment and whole pages. */
+ * written by hand sees a page's alignment and whole pages, when it allocates and when it frees;
+ * while such blocks live, frees look them up. */
 GOO_API void *goo_memory_alloc_options(GooAllocator *a, size_t size, size_t alignment,
                                        GooAllocOptions options);
 /* As goo_memory_realloc. GOO_ALLOC_ZERO zeroes what was added. */

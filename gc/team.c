@@ -1,0 +1,289 @@
+/* Marking by several threads: the pool of helpers, and handing work on (gc/team.h has the picture).
+ *
+ * The pool belongs to the process: heaps come and go by the thousand, threads should not. It ends
+ * with the last heap. A helper's stack is its own; what it grows by counts for the heap that is
+ * being marked, and goes back when the phase ends.
+ *
+ * Threads: any may begin a phase, for a heap whose world it has stopped.
+ *
+ * Source: work is shared by chunks on demand, after the observation of Endo, Taura and Yonezawa,
+ * "A scalable mark-sweep garbage collector on large-scale shared-memory machines" (1997), that idle
+ * markers, not full stacks, should cause it.
+ */
+#include "gc/team.h"
+
+#include <string.h>
+
+#include "gc/mark.h"
+#include "runtime/globals.h"
+
+#define GOOI_HELPER_STACK ((size_t)256 << 20) /* address space */
+#define GOOI_GIVE_MIN 4                       /* entries that are worth a chunk */
+#define GOOI_SPINS 4000
+
+/* --- chunks --- */
+
+/* The oldest half of the stack, but no more than a chunk holds. */
+static size_t team_cut(const GooGcVisitor *v) {
+    size_t count = (size_t)(v->top - v->stack) / 2;
+    if (count > GOOI_CHUNK_ENTRIES) {
+        count = GOOI_CHUNK_ENTRIES;
+    }
+    return gooi_entry_is_range(v->stack[count]) ? count + 1 : count; /* TEAM-2 */
+}
+
+static void team_wake(GooiMarkTeam *team) {
+    if (team->sleepers != 0) {
+        gooi_platform_condition_broadcast(&team->changed);
+    }
+}
+
+/* Gives work to whoever waits for some. False: there is too little, or somebody else was faster. */
+bool gooi_team_give(GooGcVisitor *v) {
+    GooiMarkTeam *team = v->team;
+    if (v->top - v->stack < GOOI_GIVE_MIN) {
+        return false;
+    }
+    gooi_platform_mutex_lock(&team->lock);
+    bool wanted = gooi_team_is_hungry(team) && team->chunk_count < GOOI_CHUNKS;
+    if (wanted) {
+        GooiChunk *chunk = &team->chunks[team->chunk_count];
+        chunk->count = team_cut(v);
+        memcpy(chunk->entries, v->stack, chunk->count * sizeof *v->stack);
+        v->stack += chunk->count;
+        atomic_fetch_add_explicit(&team->chunk_count, 1, memory_order_relaxed);
+        team_wake(team);
+    }
+    gooi_platform_mutex_unlock(&team->lock);
+    return wanted;
+}
+
+/* An empty stack begins at its bottom again. */
+static void team_take_chunk(GooGcVisitor *v) {
+    GooiMarkTeam *team = v->team;
+    const GooiChunk *chunk = &team->chunks[--team->chunk_count];
+    v->stack = v->memory->entries;
+    memcpy(v->stack, chunk->entries, chunk->count * sizeof *v->stack);
+    v->top = v->stack + chunk->count;
+}
+
+/* Waits a little without the lock: work mostly comes soon. */
+static void team_spin(GooiMarkTeam *team) {
+    for (int i = 0; team->spins && i < GOOI_SPINS; i++) {
+        if (atomic_load_explicit(&team->chunk_count, memory_order_relaxed) != 0 ||
+            atomic_load_explicit(&team->finished, memory_order_relaxed)) {
+            return;
+        }
+        GOOI_PAUSE();
+    }
+}
+
+/* Work for a marker that has none. False: the phase is over. */
+bool gooi_team_take(GooGcVisitor *v) {
+    GooiMarkTeam *team = v->team;
+    bool spun = false;
+    gooi_platform_mutex_lock(&team->lock);
+    team->idle++;
+    while (team->chunk_count == 0 && !team->finished) {
+        if (team->idle == team->members) {
+            team->finished = true; /* TEAM-1 */
+            team_wake(team);
+        } else if (!spun) {
+            spun = true;
+            gooi_platform_mutex_unlock(&team->lock);
+            team_spin(team);
+            gooi_platform_mutex_lock(&team->lock);
+        } else {
+            team->sleepers++;
+            gooi_platform_condition_wait(&team->changed, &team->lock);
+            team->sleepers--;
+        }
+    }
+    bool taken = !team->finished;
+    if (taken) {
+        team->idle--;
+        team_take_chunk(v);
+    }
+    gooi_platform_mutex_unlock(&team->lock);
+    return taken;
+}
+
+/* --- helpers --- */
+
+static void team_help(GooiMarkTeam *team, GooiHelper *helper) {
+    GooGcVisitor visitor;
+    gooi_visitor_init(&visitor, team->heap);
+    gooi_visitor_use_stack(&visitor, &helper->stack);
+    visitor.team = team;
+    gooi_platform_mutex_unlock(&team->lock);
+    gooi_mark_drain_shared(&visitor);
+    gooi_mark_stack_shrink(team->heap, &helper->stack);
+    gooi_platform_mutex_lock(&team->lock);
+    team->objects += visitor.objects;
+    team->joined--;
+    gooi_platform_condition_broadcast(&team->changed);
+}
+
+static void team_helper_main(void *arg) {
+    GooiHelper *helper = arg;
+    GooiMarkTeam *team = gooi_mark_team;
+    uint64_t seen = 0;
+    gooi_platform_mutex_lock(&team->lock);
+    while (!team->stop) {
+        if (team->phase != seen && team->wanted != 0 && !team->finished) {
+            seen = team->phase;
+            team->wanted--;
+            team->members++;
+            team->joined++;
+            team_help(team, helper);
+        } else {
+            team->sleepers++;
+            gooi_platform_condition_wait(&team->changed, &team->lock);
+            team->sleepers--;
+        }
+    }
+    gooi_platform_mutex_unlock(&team->lock);
+}
+
+static bool team_add_helper(GooiMarkTeam *team) {
+    GooiHelper *helper = &team->helpers[team->helper_count];
+    uintptr_t *entries = gooi_platform_reserve(GOOI_HELPER_STACK, gooi_platform_page_size());
+    if (entries == NULL) {
+        return false;
+    }
+    helper->stack = (GooiMarkStack){.entries = entries,
+                                    .committed = GOOI_MARK_STACK_MIN,
+                                    .reserved = GOOI_HELPER_STACK};
+    if (!gooi_platform_commit(entries, GOOI_MARK_STACK_MIN) ||
+        !gooi_platform_thread_start(&helper->thread, team_helper_main, helper)) {
+        gooi_platform_release(entries, GOOI_HELPER_STACK);
+        return false;
+    }
+    team->helper_count++;
+    return true;
+}
+
+/* --- phases --- */
+
+static uint32_t team_size(const GooGcHeap *heap) {
+    uint32_t wanted = heap->options.marker_threads;
+    if (wanted == 0) {
+        wanted = gooi_platform_core_count();
+    }
+    return wanted < GOOI_TEAM_MAX ? wanted : GOOI_TEAM_MAX;
+}
+
+static void team_begin(GooiMarkTeam *team, GooGcHeap *heap, uint32_t helpers) {
+    gooi_platform_mutex_lock(&team->lock);
+    team->heap = heap;
+    team->wanted = helpers;
+    team->members = 1;
+    team->joined = 0;
+    team->idle = 0;
+    team->finished = false;
+    team->objects = 0;
+    team->spins = helpers < gooi_platform_core_count();
+    team->phase++;
+    team_wake(team);
+    gooi_platform_mutex_unlock(&team->lock);
+}
+
+/* Nobody looks at the heap any more when this returns. */
+static void team_end(GooiMarkTeam *team, GooGcVisitor *v) {
+    gooi_platform_mutex_lock(&team->lock);
+    while (team->joined != 0) {
+        team->sleepers++;
+        gooi_platform_condition_wait(&team->changed, &team->lock);
+        team->sleepers--;
+    }
+    v->objects += team->objects;
+    v->helped |= team->members > 1;
+    gooi_platform_mutex_unlock(&team->lock);
+}
+
+/* Drains the visitor's stack with the help of others. False: there is no help to be had. */
+bool gooi_team_drain(GooGcVisitor *v) {
+    GooiMarkTeam *team = gooi_mark_team;
+    uint32_t size = team_size(v->heap);
+    bool has_room = v->memory->committed >= sizeof(GooiChunk); /* for what others give */
+    if (size < 2 || !has_room || v->heap->used_bytes < v->heap->team_heap_min ||
+        !gooi_platform_mutex_try_lock(&team->use)) {
+        return false;
+    }
+    while (team->helper_count < size - 1 && team_add_helper(team)) {
+    }
+    bool helped = team->helper_count != 0;
+    if (helped) {
+        team_begin(team, v->heap, size - 1);
+        v->team = team;
+        gooi_mark_drain_shared(v);
+        v->team = NULL;
+        team_end(team, v);
+    }
+    gooi_platform_mutex_unlock(&team->use);
+    return helped;
+}
+
+/* --- beginning and end --- */
+
+/* The first heap is being made; under the lock of the list of heaps. False: no memory. */
+bool gooi_team_init(void) {
+    if (gooi_mark_team != NULL) {
+        return true;
+    }
+    GooAllocator *side = &gooi_system_allocator;
+    GooiMarkTeam *team = side->alloc(side->context, sizeof *team, _Alignof(GooiMarkTeam),
+                                     GOO_ALLOC_ZERO);
+    if (team == NULL) {
+        return false;
+    }
+    gooi_platform_mutex_init(&team->use);
+    gooi_platform_mutex_init(&team->lock);
+    gooi_platform_condition_init(&team->changed);
+    gooi_mark_team = team;
+    return true;
+}
+
+/* The last heap is gone; under the same lock. */
+void gooi_team_disband(void) {
+    GooiMarkTeam *team = gooi_mark_team;
+    gooi_platform_mutex_lock(&team->lock);
+    team->stop = true;
+    gooi_platform_condition_broadcast(&team->changed);
+    gooi_platform_mutex_unlock(&team->lock);
+    for (uint32_t i = 0; i < team->helper_count; i++) {
+        gooi_platform_thread_join(&team->helpers[i].thread);
+        gooi_platform_release(team->helpers[i].stack.entries, team->helpers[i].stack.reserved);
+    }
+    gooi_platform_condition_deinit(&team->changed);
+    gooi_platform_mutex_deinit(&team->lock);
+    gooi_platform_mutex_deinit(&team->use);
+    gooi_system_allocator.free(gooi_system_allocator.context, team, sizeof *team,
+                               _Alignof(GooiMarkTeam));
+    gooi_mark_team = NULL;
+}
+
+/* A fork waits for a phase to end; the child has no helpers, and their stacks are given back. */
+void gooi_team_fork_begins(void) {
+    if (gooi_mark_team != NULL) {
+        gooi_platform_mutex_lock(&gooi_mark_team->use);
+        gooi_platform_mutex_lock(&gooi_mark_team->lock);
+    }
+}
+
+void gooi_team_fork_ends(bool in_child) {
+    GooiMarkTeam *team = gooi_mark_team;
+    if (team == NULL) {
+        return;
+    }
+    for (; in_child && team->helper_count != 0; team->helper_count--) {
+        const GooiMarkStack *stack = &team->helpers[team->helper_count - 1].stack;
+        gooi_platform_release(stack->entries, stack->reserved);
+    }
+    if (in_child) {
+        team->sleepers = 0;
+        gooi_platform_condition_init(&team->changed);
+    }
+    gooi_platform_mutex_unlock(&team->lock);
+    gooi_platform_mutex_unlock(&team->use);
+}

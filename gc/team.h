@@ -1,0 +1,67 @@
+/* Marking by several threads: who shares what with whom. Private to gc/.
+ *
+ * The collecting thread marks with its own visitor; threads of one pool for the process, made when
+ * the first heap is large enough to want them, help with a visitor each. Work stays on a marker's
+ * own stack. One that runs dry says so by a counter; a marker that still has work sees that at one
+ * of its looks (mark.c) and gives the oldest half of its stack, which leads to the largest part of
+ * what is left, as a chunk.
+ *
+ *   marker: stack ──oldest half──▶ chunk ──▶ shared chunks ──▶ an idle marker's stack
+ *
+ * Marks are plain byte stores of the same value, so that two markers which meet at one object both
+ * trace it, which is harmless; only the number of objects is counted anew afterwards.
+ *
+ * TEAM-1  a phase ends when all its members are idle and no chunk is left: no work exists then.
+ * TEAM-2  a chunk never cuts a range entry in two.
+ * TEAM-3  one heap at a time has helpers; another that collects meanwhile marks alone.
+ */
+#ifndef GOO_GC_TEAM_H
+#define GOO_GC_TEAM_H
+
+#include "gc/heap.h"
+
+#define GOOI_TEAM_MAX 8 /* markers, the collecting thread included */
+#define GOOI_CHUNK_ENTRIES 512
+#define GOOI_CHUNKS 16
+
+typedef struct GooiChunk {
+    size_t count;
+    uintptr_t entries[GOOI_CHUNK_ENTRIES + 1]; /* one more where a range would be cut */
+} GooiChunk;
+
+typedef struct GooiHelper {
+    GooiPlatformThread thread;
+    GooiMarkStack stack;
+} GooiHelper;
+
+struct GooiMarkTeam {
+    GooiPlatformMutex use; /* for the length of a phase, or of a change of the pool (TEAM-3) */
+    GooiPlatformMutex lock; /* of everything below */
+    GooiPlatformCondition changed;
+    GooiHelper helpers[GOOI_TEAM_MAX - 1];
+    uint32_t helper_count;
+    bool stop;
+    /* the phase */
+    uint64_t phase;
+    GooGcHeap *heap;
+    uint32_t wanted;        /* helpers that may still join */
+    uint32_t members, joined; /* markers at work or waiting for it; helpers that have not left */
+    _Atomic uint32_t idle;
+    _Atomic bool finished;
+    _Atomic uint32_t chunk_count;
+    uint32_t sleepers;
+    bool spins;             /* there is a core for every marker: waiting may burn some of it */
+    size_t objects;         /* marked by helpers */
+    GooiChunk chunks[GOOI_CHUNKS];
+};
+
+bool gooi_team_give(GooGcVisitor *v);
+bool gooi_team_take(GooGcVisitor *v);
+
+/* Whether an idle marker could use what this one has. */
+static inline bool gooi_team_is_hungry(const GooiMarkTeam *team) {
+    return atomic_load_explicit(&team->idle, memory_order_relaxed) >
+           atomic_load_explicit(&team->chunk_count, memory_order_relaxed);
+}
+
+#endif

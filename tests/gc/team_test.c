@@ -1,0 +1,157 @@
+/* Marking by several threads: the same graphs as one marker finds, whatever the number of markers,
+ * the shape of the heap and the size of their stacks.
+ *
+ * Uses private headers: gc/heap.h and gc/team.h, to engage helpers on heaps that are too small for
+ * them and to keep mark stacks small. Invariants: TEAM-1, TEAM-2, MARK-1.
+ */
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "gc/team.h"
+#include "runtime/globals.h"
+#include "tests/gc/graph_model.h"
+#include "tests/gc/support.h"
+
+static const GooGcValueEncoding team_nan = GOO_GC_ENCODING_NAN_BOX(UINT64_C(0xfffc) << 48);
+
+static uint64_t team_random(uint64_t *seed) {
+    *seed ^= *seed << 13;
+    *seed ^= *seed >> 7;
+    *seed ^= *seed << 17;
+    return *seed;
+}
+
+/* `count` pairs, each referred to by an earlier one, and crossing references besides. */
+static Pair *team_graph(GooGcMutator *m, size_t count, uint64_t seed) {
+    Pair **pairs = calloc(count, sizeof *pairs);
+    CHECK(pairs != NULL);
+    goo_gc_disable(goo_gc_heap_of(m));
+    for (size_t i = 0; i < count; i++) {
+        pairs[i] = pair_new(m, NULL, NULL, i);
+    }
+    for (size_t i = 1; i < count; i++) {
+        Pair *parent = pairs[(i - 1) / 2];
+        Pair **slot = i % 2 == 1 ? &parent->first : &parent->second;
+        goo_gc_write_pointer(m, parent, slot, pairs[i]);
+    }
+    for (size_t i = count / 2; i < count; i++) { /* leaves lead back into the graph */
+        goo_gc_write_pointer(m, pairs[i], &pairs[i]->second, pairs[team_random(&seed) % count]);
+    }
+    Pair *root = pairs[0];
+    free(pairs);
+    goo_gc_enable(goo_gc_heap_of(m));
+    return root;
+}
+
+static void team_check_graph(const char *options, size_t count, size_t stack_reserved) {
+    GooGcHeap *heap = heap_of(options);
+    GooGcMutator *m = goo_gc_attach(heap);
+    size_t whole = heap->mark_stack.reserved;
+    heap->team_heap_min = 0;
+    Pair *root = NULL;
+    CHECK_EQ(goo_gc_root_add_pointer(heap, &root), GOO_OK);
+    root = team_graph(m, count, count);
+    if (stack_reserved != 0) {
+        heap->mark_stack.reserved = stack_reserved;
+    }
+    for (int round = 0; round < 8; round++) {
+        CHECK_EQ(goo_gc_collect(m, GOO_GC_FULL), GOO_OK);
+        CHECK_EQ(goo_gc_get_stats(heap).objects_live, count);
+        CHECK_EQ(goo_gc_get_stats(heap).live_bytes, count * sizeof(Pair));
+    }
+    CHECK_EQ(goo_gc_verify(heap, stderr), GOO_OK);
+    root = NULL;
+    CHECK_EQ(goo_gc_collect(m, GOO_GC_FULL), GOO_OK);
+    CHECK_EQ(goo_gc_get_stats(heap).objects_live, 0);
+    heap->mark_stack.reserved = whole;
+    goo_gc_heap_destroy(heap);
+}
+
+GOO_TEST(gc_team, two_markers) {
+    team_check_graph("markers=2", 300000, 0);
+}
+
+GOO_TEST(gc_team, eight_markers) {
+    team_check_graph("markers=8,verify,poison", 60000, 0);
+}
+
+/* What one marker has no room for is traced by all of them. */
+GOO_TEST(gc_team, small_stacks) {
+    team_check_graph("markers=4,verify", 60000, 8192);
+}
+
+GOO_TEST(gc_team, tiny_heaps) {
+    for (size_t count = 1; count < 40; count += 3) {
+        team_check_graph("markers=3,verify", count, 0);
+    }
+}
+
+/* Every layout, encoding and kind of root. */
+GOO_TEST(gc_team, random_graphs) {
+    for (uint64_t seed = 1; seed <= 4; seed++) {
+        ModelOptions o = {.seed = seed, .heap = options_of("markers=4,verify,poison"),
+                          .size_max = 100000, .live_max = 6000};
+        o.heap.encoding = team_nan;
+        Model *model = model_create(&o);
+        model->heap->team_heap_min = 0;
+        for (size_t round = 0; round < 6; round++) {
+            for (size_t i = 0; i < 3000; i++) {
+                model_step(model);
+            }
+            model_check(model);
+        }
+        model_destroy(model);
+    }
+}
+
+/* Ranges are handed on whole (TEAM-2). */
+GOO_TEST(gc_team, wide_arrays) {
+    enum { ARRAYS = 20, WIDTH = 5000 };
+    GooGcHeap *heap = heap_of("markers=4,verify");
+    GooGcMutator *m = goo_gc_attach(heap);
+    heap->team_heap_min = 0;
+    goo_gc_disable(heap);
+    void **all = goo_gc_alloc(m, &pointers_type, (ARRAYS + 1) * sizeof *all);
+    goo_gc_push(m, all);
+    for (size_t a = 1; a <= ARRAYS; a++) {
+        void **array = goo_gc_alloc(m, &pointers_type, (WIDTH + 1) * sizeof *array);
+        goo_gc_write_pointer(m, all, &all[a], array);
+        for (size_t i = 1; i <= WIDTH; i++) {
+            goo_gc_write_pointer(m, array, &array[i], pair_new(m, NULL, NULL, i));
+        }
+    }
+    goo_gc_enable(heap);
+    for (int round = 0; round < 6; round++) {
+        CHECK_EQ(goo_gc_collect(m, GOO_GC_FULL), GOO_OK);
+        CHECK_EQ(goo_gc_get_stats(heap).objects_live, 1 + ARRAYS * (WIDTH + 1));
+    }
+    goo_gc_heap_destroy(heap);
+}
+
+/* Heaps that collect at the same time share one pool: one has helpers, the others do without. */
+static void *team_collect_a_lot(void *arg) {
+    (void)arg;
+    team_check_graph("markers=3", 30000, 0);
+    return NULL;
+}
+
+GOO_TEST(gc_team, several_heaps) {
+    enum { HEAPS = 4 };
+    pthread_t threads[HEAPS];
+    for (int i = 0; i < HEAPS; i++) {
+        CHECK_EQ(pthread_create(&threads[i], NULL, team_collect_a_lot, NULL), 0);
+    }
+    for (int i = 0; i < HEAPS; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    CHECK_PTR_EQ(gooi_mark_team, NULL); /* gone with the last heap */
+}
+
+/* Small heaps start no threads. */
+GOO_TEST(gc_team, small_heaps_have_no_helpers) {
+    GooGcHeap *heap = heap_of("markers=8");
+    GooGcMutator *m = goo_gc_attach(heap);
+    CHECK_EQ(goo_gc_collect(m, GOO_GC_FULL), GOO_OK);
+    CHECK_EQ(gooi_mark_team->helper_count, 0);
+    goo_gc_heap_destroy(heap);
+}
