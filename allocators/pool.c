@@ -63,14 +63,17 @@ uintptr_t gooi_pool_peek(const Pool *pool, const void *object) {
     return pool->watched_memory ? pool_peek_poisoned(object) : pool_load(object);
 }
 
-GOOI_COLD static void pool_panic_written(const void *object) {
-    gooi_panic("pool: the object at %p was written after it was freed", object);
+/* A panic may be left by longjmp: the lock goes first. */
+GOOI_NORETURN GOOI_COLD static void pool_panic(const Pool *pool, const char *format,
+                                               const void *object) {
+    gooi_pool_unlock((Pool *)(uintptr_t)pool);
+    gooi_panic(format, object);
 }
 
 void *gooi_pool_next(const Pool *pool, const void *object) {
     uintptr_t word = gooi_pool_peek(pool, object);
     if (GOOI_UNLIKELY(!pool_is_link(pool, word))) {
-        pool_panic_written(object);
+        pool_panic(pool, "pool: the object at %p was written after it was freed", object);
     }
     return (void *)(word ^ pool->key);
 }
@@ -128,13 +131,16 @@ static inline bool pool_spans(const Pool *pool, const void *object) {
     return (uintptr_t)object - pool->low < pool->span;
 }
 
+/* Under the lock. */
 static void pool_give(Pool *pool, void *object) {
-    GOO_REQUIRE(pool_spans(pool, object), "pool: %p is no object of this pool", object);
-    GOO_ASSERT(gooi_pool_block_of(pool, object) != NULL, "pool: %p is no object of this pool",
-               object);
+    if (GOOI_UNLIKELY(!pool_spans(pool, object) ||
+                      (GOO_CHECK_LEVEL >= 2 && gooi_pool_block_of(pool, object) == NULL))) {
+        pool_panic(pool, "pool: %p is no object of this pool", object);
+    }
     uintptr_t word = gooi_pool_peek(pool, object);
-    GOO_REQUIRE(!pool_is_link(pool, word) || !pool_is_free(pool, object, word),
-                "pool: the object at %p was freed before (double free)", object);
+    if (GOOI_UNLIKELY(pool_is_link(pool, word) && pool_is_free(pool, object, word))) {
+        pool_panic(pool, "pool: the object at %p was freed before (double free)", object);
+    }
     gooi_pool_push(pool, object);
 }
 
