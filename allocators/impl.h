@@ -20,9 +20,9 @@
  *           a mark lies at or behind its position
  *   LANE-5  source->reserved is the sum of the sizes of all chunks and large blocks, spare ones
  *           included, and never exceeds max_bytes
- *   LANE-6  marks are in falling order of position; each lies in the lane right before its position,
- *           or, where the chunk had no room for it, in the chunk's header, and then its position is
- *           the chunk's end; so what drops the position's memory drops the mark
+ *   LANE-6  marks are in falling order of position; each lies in the lane right before its
+ *           position, or, where the chunk had no room for it, in the chunk's header, and then its
+ *           position is the chunk's end; so what drops the position's memory drops the mark
  *
  * Threads: one at a time. A parent is reached through the front door, so that its counters, limits
  * and strategy hold.

@@ -1,7 +1,7 @@
 /* The check of a lane and its source: every invariant of impl.h that can be seen from outside.
  *
- * Runs under GOO_DEEP whenever a lane gets or drops a chunk, and in tests. It reads headers, records
- * and marks only, which no tool poisons, and no block.
+ * Runs under GOO_DEEP whenever a lane gets or drops a chunk, and in tests. It reads headers,
+ * records and marks, which no tool poisons, and no block.
  *
  * Threads: the lane's.
  * Left out on purpose: LANE-3's zeroes, which would mean to read all memory; tests do.
