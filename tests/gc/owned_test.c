@@ -420,6 +420,51 @@ GOO_TEST(gc_owned, hard_limit) {
     }
 }
 
+/* The same program under every limit from a heap that can do nothing to one that can do all of it:
+ * whatever it is that fails, nothing is over, nothing is lost, and sums hold. */
+GOO_TEST(gc_owned, every_limit) {
+    GooAllocator *a = counting_allocator(), *attached = counting_allocator();
+    bool all_done = false;
+    for (size_t hard = 128 << 10; !all_done; hard += 48 << 10) {
+        CHECK(hard < 8 << 20);
+        GooGcOptions options = options_of("verify,initial=1G");
+        options.hard_limit_bytes = hard;
+        GooGcHeap *heap = goo_gc_heap_create(&options);
+        if (heap == NULL) {
+            continue;
+        }
+        GooGcMutator *m = goo_gc_attach(heap);
+        size_t done = 0, expected = 0, attach = goo_gc_attach_allocator(heap, attached) == GOO_OK;
+        for (size_t i = 0; i < 600; i++) { /* temporaries may go over the limit: not here */
+            goo_gc_push(m, NULL);
+        }
+        goo_gc_pop(m, 600);
+        for (size_t i = 0; i < 1500; i++) {
+            void *owner = goo_gc_alloc_leaf(m, 48);
+            if (owner != NULL && i % 3 == 0) {
+                goo_gc_push(m, owner);
+            }
+            GooAllocator *from = attach && i % 2 == 0 ? attached : a;
+            void *block = owner != NULL ? goo_gc_owned_alloc(m, owner, from, 700) : NULL;
+            void *grown = block != NULL ? goo_gc_owned_realloc(m, owner, block, 900) : NULL;
+            size_t has = grown != NULL ? 900 : block != NULL ? 700 : 0;
+            CHECK_EQ(goo_gc_owner_bytes(heap, owner), has);
+            done += grown != NULL && (i % 3 != 0 || goo_gc_owner_adjust(m, owner, 5) == GOO_OK);
+            if (owner != NULL && i % 3 == 0) {
+                expected += goo_gc_owner_bytes(heap, owner);
+            }
+            CHECK(goo_gc_get_stats(heap).peak_bytes <= hard);
+        }
+        all_done = done == 1500;
+        collect(m);
+        CHECK_EQ(external(heap), expected);
+        goo_gc_heap_destroy(heap);
+        CHECK_EQ(held_by(a) + held_by(attached), 0);
+    }
+    goo_allocator_destroy(a);
+    goo_allocator_destroy(attached);
+}
+
 /* --- many --- */
 
 /* One owner of very many, freed from the oldest on: no search over all of them each time. */

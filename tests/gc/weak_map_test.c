@@ -219,6 +219,23 @@ GOO_TEST(gc_weak_map, entries_that_lead_to_each_other) {
     goo_gc_heap_destroy(f.heap);
 }
 
+/* A single death anywhere in a large table is noticed. */
+GOO_TEST(gc_weak_map, one_key_of_many_dies) {
+    enum { COUNT = 1500 };
+    MapFixture f;
+    map_begin(&f, "verify,poison", COUNT);
+    for (size_t i = 0; i < COUNT; i++) {
+        map_add(&f, i);
+    }
+    CHECK_EQ(f.map->table->capacity, 2048);
+    for (size_t i = 0; i < 60; i++) {
+        f.keys[1 + i * 25] = NULL;
+        collect(f.m);
+        CHECK_EQ(goo_gc_weak_map_count(f.m, f.map), COUNT - 1 - i);
+    }
+    goo_gc_heap_destroy(f.heap);
+}
+
 /* Keys that get marked while the same map is being looked at: some pairs are ready while others are
  * still being put where they wait. */
 GOO_TEST(gc_weak_map, ready_while_others_begin_to_wait) {

@@ -62,7 +62,7 @@ GOO_API void *goo_gc_weak_get(GooGcMutator *m, const GooGcWeak *w);
 
 /* A pair whose value stays alive, as far as the pair is concerned, only as long as its key does: a
  * value that refers to its own key does not keep it. `key` is an object of this heap; `value` is
- * one, or NULL, or a pointer to anything outside the heap. 32 bytes, and 16 to 32 of side tables.
+ * one, or NULL, or a pointer to anything outside the heap. 32 bytes, and 20 to 40 of side tables.
  * Fails: NULL with errno EINVAL (`key` NULL) or ENOMEM. May collect. */
 GOO_API GooGcEphemeron *goo_gc_ephemeron_new(GooGcMutator *m, void *key, void *value);
 /* NULL once the key has died. */
@@ -79,7 +79,7 @@ GOO_API void *goo_gc_weak_map_get(GooGcMutator *m, GooGcWeakMap *map, const void
 /* Stores a value for a key, in the place of one stored before. Key and value as for ephemerons.
  * Fails: GOO_ERR_INVALID_ARGUMENT (NULL map or key), GOO_ERR_NO_MEMORY, GOO_ERR_BUSY inside a
  * collection; the map is then as it was. May collect. Cost: O(1) amortised; 22 to 43 bytes an entry
- * in the map, twice that while it grows, and 16 to 32 of side tables. */
+ * in the map, twice that while it grows, and 20 to 40 of side tables. */
 GOO_API GooStatus goo_gc_weak_map_set(GooGcMutator *m, GooGcWeakMap *map, void *key, void *value);
 /* Whether there was an entry to remove. */
 GOO_API bool goo_gc_weak_map_remove(GooGcMutator *m, GooGcWeakMap *map, const void *key);
@@ -96,7 +96,7 @@ GOO_API size_t goo_gc_weak_map_count(GooGcMutator *m, GooGcWeakMap *map);
  * destroyed do not run: a program that wants them collects and runs them before.
  * Fails: GOO_ERR_INVALID_ARGUMENT (not the start of an object of this heap; `m` is not the calling
  * thread's), GOO_ERR_NO_MEMORY, GOO_ERR_BUSY inside a collection; nothing changes. May collect.
- * Cost: 40 to 80 bytes of side tables; a collection asks each. */
+ * Cost: 80 to 160 bytes of side tables; a collection asks each. */
 GOO_API GooStatus goo_gc_set_finalizer(GooGcMutator *m, void *object,
                                        void (*fn)(void *object, void *user), void *user);
 /* The same, in order: it is not queued while another dead object with a finalizer leads to this
