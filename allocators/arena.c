@@ -36,10 +36,11 @@ typedef struct Arena {
 _Static_assert(offsetof(GooArenaFast, cursor) == offsetof(Arena, lane.cursor), "arena_inline.h");
 _Static_assert(offsetof(GooArenaFast, limit) == offsetof(Arena, lane.limit), "arena_inline.h");
 
-static void arena_destroy(void *self);
+static void *arena_realloc(void *ctx, void *ptr, size_t old_size, size_t new_size, size_t alignment,
+                           GooAllocOptions options);
 
 static Arena *arena_of(GooAllocator *a, const char *call) {
-    GOO_REQUIRE(a != NULL && a->destroy == arena_destroy, "%s: %p is no arena", call, (void *)a);
+    GOO_REQUIRE(a != NULL && a->realloc == arena_realloc, "%s: %p is no arena", call, (void *)a);
     return (Arena *)(void *)a;
 }
 

@@ -23,10 +23,11 @@
 
 enum { POOL_BLOCK_SIZE = 64 * 1024, POOL_COUNT_MIN = 16, POOL_SPIN_LIMIT = 64 };
 
-static void pool_destroy(void *self);
+static void *pool_realloc(void *ctx, void *ptr, size_t old_size, size_t new_size, size_t alignment,
+                          GooAllocOptions options);
 
 Pool *gooi_pool_of(GooAllocator *a, const char *call) {
-    GOO_REQUIRE(a != NULL && a->destroy == pool_destroy, "%s: %p is no pool", call, (void *)a);
+    GOO_REQUIRE(a != NULL && a->realloc == pool_realloc, "%s: %p is no pool", call, (void *)a);
     return (Pool *)(void *)a;
 }
 
@@ -261,7 +262,7 @@ static void pool_destroy(void *self) {
     GooAllocator *parent = pool->parent;
     gooi_claims_lost_all(&pool->head.allocator);
     gooi_pool_free_blocks(pool);
-    pool->head.allocator.destroy = NULL;
+    pool->head.allocator.realloc = NULL; /* as far as the memory shows that: no pool */
     goo_memory_free_with(parent, pool, sizeof *pool);
 }
 

@@ -38,10 +38,11 @@ typedef struct Region {
     RegionLevel *spare_levels;
 } Region;
 
-static void region_destroy(void *self);
+static void *region_realloc(void *ctx, void *ptr, size_t old_size, size_t new_size,
+                            size_t alignment, GooAllocOptions options);
 
 static Region *region_of(const GooAllocator *a, const char *call) {
-    GOO_REQUIRE(a != NULL && a->destroy == region_destroy, "%s: %p is no region", call,
+    GOO_REQUIRE(a != NULL && a->realloc == region_realloc, "%s: %p is no region", call,
                 (const void *)a);
     return (Region *)(uintptr_t)a;
 }

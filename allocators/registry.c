@@ -103,6 +103,17 @@ static bool registry_parse_size(RegistryText text, size_t *out_size) {
     return true;
 }
 
+static bool registry_parse_host(RegistryText text, size_t *out_host) {
+    static const char *const names[] = {"small", "balanced", "large"};
+    for (size_t i = 0; i < GOOI_COUNT(names); i++) {
+        if (registry_is(text, names[i])) {
+            *out_host = i;
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool registry_parse_bool(RegistryText text, size_t *out_value) {
     *out_value = registry_is(text, "yes") || registry_is(text, "true") || registry_is(text, "1");
     return *out_value || registry_is(text, "no") || registry_is(text, "false") ||
@@ -113,16 +124,21 @@ static bool registry_parse_bool(RegistryText text, size_t *out_value) {
 
 enum { REGISTRY_OPTIONS_MAX = 6, REGISTRY_PARENTS_MAX = 2, REGISTRY_DEPTH_MAX = 16 };
 
+typedef enum RegistryKind { REGISTRY_SIZE, REGISTRY_SWITCH, REGISTRY_HOST } RegistryKind;
+
 /* One that a built-in allocator knows. */
 typedef struct RegistryOption {
     const char *name; /* NULL: the end */
-    bool is_bool;
-    bool required;
+    RegistryKind kind;
+    bool required; /* but for a host's set, where there is one */
 } RegistryOption;
 
 /* What a built-in factory is given: its options and its parents, in the order of its table. */
 typedef struct RegistryArguments {
     size_t values[REGISTRY_OPTIONS_MAX]; /* 0: not given */
+    bool given[REGISTRY_OPTIONS_MAX];
+    bool has_host;
+    GooHost host;                                /* BALANCED: not given */
     GooAllocator *parents[REGISTRY_PARENTS_MAX]; /* NULL: not given */
 } RegistryArguments;
 
@@ -140,9 +156,20 @@ static bool registry_refuse(void) {
     return false;
 }
 
+static bool registry_parse(RegistryKind kind, RegistryText text, size_t *out_value) {
+    switch (kind) {
+    case REGISTRY_SWITCH:
+        return registry_parse_bool(text, out_value);
+    case REGISTRY_HOST:
+        return registry_parse_host(text, out_value);
+    case REGISTRY_SIZE:
+        break;
+    }
+    return registry_parse_size(text, out_value);
+}
+
 static bool registry_take_option(const RegistryBuiltin *builtin, RegistryText name,
-                                 RegistryText value, RegistryArguments *arguments,
-                                 bool *out_given, unsigned depth) {
+                                 RegistryText value, RegistryArguments *arguments, unsigned depth) {
     for (size_t i = 0; i < REGISTRY_PARENTS_MAX && builtin->parents[i] != NULL; i++) {
         if (registry_is(name, builtin->parents[i])) {
             if (arguments->parents[i] != NULL) {
@@ -154,10 +181,13 @@ static bool registry_take_option(const RegistryBuiltin *builtin, RegistryText na
     }
     for (size_t i = 0; i < REGISTRY_OPTIONS_MAX && builtin->options[i].name != NULL; i++) {
         if (registry_is(name, builtin->options[i].name)) {
-            bool good = !out_given[i] && (builtin->options[i].is_bool
-                                              ? registry_parse_bool(value, &arguments->values[i])
-                                              : registry_parse_size(value, &arguments->values[i]));
-            out_given[i] = true;
+            RegistryKind kind = builtin->options[i].kind;
+            bool good = !arguments->given[i] && registry_parse(kind, value, &arguments->values[i]);
+            arguments->given[i] = true;
+            if (good && kind == REGISTRY_HOST) {
+                arguments->has_host = true;
+                arguments->host = (GooHost)arguments->values[i];
+            }
             return good || registry_refuse();
         }
     }
@@ -167,18 +197,17 @@ static bool registry_take_option(const RegistryBuiltin *builtin, RegistryText na
 /* False with errno; parents may have been made all the same. */
 static bool registry_take_options(const RegistryBuiltin *builtin, RegistryText options,
                                   RegistryArguments *arguments, unsigned depth) {
-    bool given[REGISTRY_OPTIONS_MAX] = {false};
     while (options.length != 0) {
         RegistryText option, name;
         if (!registry_split(&options, ',', &option) || !registry_split(&option, '=', &name)) {
             return registry_refuse();
         }
-        if (!registry_take_option(builtin, name, option, arguments, given, depth)) {
+        if (!registry_take_option(builtin, name, option, arguments, depth)) {
             return false;
         }
     }
     for (size_t i = 0; i < REGISTRY_OPTIONS_MAX; i++) {
-        if (builtin->options[i].required && !given[i]) {
+        if (builtin->options[i].required && !arguments->given[i]) {
             return registry_refuse();
         }
     }
@@ -251,26 +280,42 @@ static GooAllocator *registry_page(const RegistryArguments *arguments) {
     return goo_page_allocator_create();
 }
 
-static GooAllocator *registry_arena(const RegistryArguments *arguments) {
-    GooArenaOptions options = {.block_size = arguments->values[0],
-                               .max_bytes = arguments->values[1],
-                               .keep_last_block = arguments->values[2] != 0};
-    return goo_arena_allocator_create_with(arguments->parents[0], &options);
+/* What the text gives, or else what its host's set says, or else `nothing`. */
+static size_t registry_value(const RegistryArguments *arguments, size_t i, size_t of_host,
+                             size_t nothing) {
+    if (arguments->given[i]) {
+        return arguments->values[i];
+    }
+    return arguments->has_host ? of_host : nothing;
 }
 
-static GooAllocator *registry_pool(const RegistryArguments *arguments) {
-    GooPoolOptions options = {.object_size = arguments->values[0],
-                              .alignment = arguments->values[1],
-                              .objects_per_block = arguments->values[2],
-                              .max_objects = arguments->values[3],
-                              .thread_safe = arguments->values[4] != 0};
-    return goo_pool_allocator_create_with(arguments->parents[0], &options);
+static GooAllocator *registry_arena(const RegistryArguments *g) {
+    GooArenaOptions host = goo_host_options(g->host).arena;
+    GooArenaOptions options = {
+        .block_size = registry_value(g, 0, host.block_size, 0),
+        .max_bytes = registry_value(g, 1, host.max_bytes, 0),
+        .keep_last_block = registry_value(g, 2, host.keep_last_block, false) != 0,
+    };
+    return goo_arena_allocator_create_with(g->parents[0], &options);
 }
 
-static GooAllocator *registry_region(const RegistryArguments *arguments) {
-    GooRegionOptions options = {.region_size = arguments->values[0],
-                                .allow_large = arguments->values[1] != 0};
-    return goo_region_allocator_create_with(arguments->parents[0], &options);
+static GooAllocator *registry_pool(const RegistryArguments *g) {
+    GooPoolOptions host = goo_host_pool_options(g->host, g->values[0]);
+    GooPoolOptions options = {.object_size = g->values[0],
+                              .alignment = g->values[1],
+                              .objects_per_block = registry_value(g, 2, host.objects_per_block, 0),
+                              .max_objects = registry_value(g, 3, host.max_objects, 0),
+                              .thread_safe = g->values[4] != 0};
+    return goo_pool_allocator_create_with(g->parents[0], &options);
+}
+
+static GooAllocator *registry_region(const RegistryArguments *g) {
+    GooRegionOptions host = goo_host_options(g->host).region;
+    GooRegionOptions options = {
+        .region_size = registry_value(g, 0, host.region_size, 0),
+        .allow_large = registry_value(g, 1, host.allow_large, false) != 0,
+    };
+    return goo_region_allocator_create_with(g->parents[0], &options);
 }
 
 static GooAllocator *registry_scoped(const RegistryArguments *arguments) {
@@ -278,7 +323,19 @@ static GooAllocator *registry_scoped(const RegistryArguments *arguments) {
 }
 
 static GooAllocator *registry_stack(const RegistryArguments *arguments) {
-    return goo_stack_allocator_create(arguments->parents[0], arguments->values[0]);
+    size_t size = registry_value(arguments, 0, goo_host_options(arguments->host).stack_capacity, 0);
+    return goo_stack_allocator_create(arguments->parents[0], size);
+}
+
+static GooAllocator *registry_fixed(const RegistryArguments *arguments) {
+    return gooi_registry_open_fixed(arguments->parents[0], arguments->values[0]);
+}
+
+static GooAllocator *registry_buffers(const RegistryArguments *arguments) {
+    GooHostOptions host = goo_host_options(arguments->host);
+    return gooi_registry_open_buffers(arguments->parents[0],
+                                      registry_value(arguments, 0, host.buffer_size, 0),
+                                      registry_value(arguments, 1, host.buffer_count, 0));
 }
 
 static GooAllocator *registry_fallback(const RegistryArguments *arguments) {
@@ -297,46 +354,59 @@ static GooAllocator *registry_failing(const RegistryArguments *arguments) {
     return goo_failing_allocator_create(arguments->parents[0], arguments->values[0]);
 }
 
-static GooAllocator *registry_debug(const RegistryArguments *arguments) {
-    size_t sample = arguments->values[2];
-    GooDebugOptions options = {.stack_depth = arguments->values[0],
-                               .quarantine_bytes = arguments->values[1],
-                               .sample_every = sample < UINT32_MAX ? (uint32_t)sample : UINT32_MAX,
-                               .never_unmap = arguments->values[3] != 0,
-                               .retain_metadata = arguments->values[4] != 0};
-    return goo_debug_allocator_create(arguments->parents[0], &options);
+static GooAllocator *registry_debug(const RegistryArguments *g) {
+    GooDebugOptions host = goo_host_options(g->host).debug;
+    size_t sample = registry_value(g, 2, host.sample_every, 0);
+    GooDebugOptions options = {
+        .stack_depth = registry_value(g, 0, host.stack_depth, 0),
+        .quarantine_bytes = registry_value(g, 1, host.quarantine_bytes, 0),
+        .sample_every = sample < UINT32_MAX ? (uint32_t)sample : UINT32_MAX,
+        .never_unmap = g->values[3] != 0,
+        .retain_metadata = g->values[4] != 0,
+    };
+    return goo_debug_allocator_create(g->parents[0], &options);
 }
 
+#define REGISTRY_NUMBER(name)                                                                      \
+    { name, REGISTRY_SIZE, false }
+#define REGISTRY_NEEDED(name)                                                                      \
+    { name, REGISTRY_SIZE, true }
+#define REGISTRY_YES_NO(name)                                                                      \
+    { name, REGISTRY_SWITCH, false }
+#define REGISTRY_OF_HOST                                                                           \
+    { "host", REGISTRY_HOST, false }
 static const RegistryBuiltin registry_builtins[] = {
-    {"system", registry_system, {NULL}, {{NULL, false, false}}},
-    {"page", registry_page, {NULL}, {{NULL, false, false}}},
+    {"system", registry_system, {NULL}, {{NULL}}},
+    {"page", registry_page, {NULL}, {{NULL}}},
     {"arena",
      registry_arena,
      {"parent"},
-     {{"block", false, false}, {"max", false, false}, {"keep", true, false}}},
+     {REGISTRY_NUMBER("block"), REGISTRY_NUMBER("max"), REGISTRY_YES_NO("keep"), REGISTRY_OF_HOST}},
     {"pool",
      registry_pool,
      {"parent"},
-     {{"size", false, true},
-      {"align", false, false},
-      {"block", false, false},
-      {"max", false, false},
-      {"shared", true, false}}},
-    {"region", registry_region, {"parent"}, {{"block", false, false}, {"large", true, false}}},
-    {"scoped", registry_scoped, {"parent"}, {{NULL, false, false}}},
-    {"stack", registry_stack, {"parent"}, {{"size", false, true}}},
-    {"fallback", registry_fallback, {"first", "second"}, {{NULL, false, false}}},
-    {"tracking", registry_tracking, {"parent"}, {{NULL, false, false}}},
-    {"limit", registry_limit, {"parent"}, {{"max", false, true}}},
+     {REGISTRY_NEEDED("size"), REGISTRY_NUMBER("align"), REGISTRY_NUMBER("block"),
+      REGISTRY_NUMBER("max"), REGISTRY_YES_NO("shared"), REGISTRY_OF_HOST}},
+    {"region",
+     registry_region,
+     {"parent"},
+     {REGISTRY_NUMBER("block"), REGISTRY_YES_NO("large"), REGISTRY_OF_HOST}},
+    {"scoped", registry_scoped, {"parent"}, {{NULL}}},
+    {"stack", registry_stack, {"parent"}, {REGISTRY_NUMBER("size"), REGISTRY_OF_HOST}},
+    {"fixed", registry_fixed, {"parent"}, {REGISTRY_NEEDED("size")}},
+    {"buffer_pool",
+     registry_buffers,
+     {"parent"},
+     {REGISTRY_NUMBER("size"), REGISTRY_NUMBER("count"), REGISTRY_OF_HOST}},
+    {"fallback", registry_fallback, {"first", "second"}, {{NULL}}},
+    {"tracking", registry_tracking, {"parent"}, {{NULL}}},
+    {"limit", registry_limit, {"parent"}, {REGISTRY_NEEDED("max")}},
     {"debug",
      registry_debug,
      {"parent"},
-     {{"stack", false, false},
-      {"quarantine", false, false},
-      {"sample", false, false},
-      {"keep", true, false},
-      {"history", true, false}}},
-    {"failing", registry_failing, {"parent"}, {{"at", false, false}}},
+     {REGISTRY_NUMBER("stack"), REGISTRY_NUMBER("quarantine"), REGISTRY_NUMBER("sample"),
+      REGISTRY_YES_NO("keep"), REGISTRY_YES_NO("history"), REGISTRY_OF_HOST}},
+    {"failing", registry_failing, {"parent"}, {REGISTRY_NUMBER("at")}},
 };
 
 static const RegistryBuiltin *registry_find_builtin(RegistryText name) {
@@ -350,7 +420,7 @@ static const RegistryBuiltin *registry_find_builtin(RegistryText name) {
 
 static GooAllocator *registry_open_builtin(const RegistryBuiltin *builtin, RegistryText options,
                                            unsigned depth) {
-    RegistryArguments arguments = {.parents = {NULL}};
+    RegistryArguments arguments = {.host = GOO_HOST_BALANCED};
     GooAllocator *a = NULL;
     if (registry_take_options(builtin, options, &arguments, depth)) {
         a = builtin->create(&arguments);

@@ -35,10 +35,11 @@ typedef struct Scope {
     ScopeCall *calls;
 } Scope;
 
-static void scope_destroy(void *self);
+static void *scope_realloc(void *ctx, void *ptr, size_t old_size, size_t new_size, size_t alignment,
+                           GooAllocOptions options);
 
 static Scope *scope_of(GooAllocator *a, const char *call) {
-    GOO_REQUIRE(a != NULL && a->destroy == scope_destroy, "%s: %p is no scope", call, (void *)a);
+    GOO_REQUIRE(a != NULL && a->realloc == scope_realloc, "%s: %p is no scope", call, (void *)a);
     return (Scope *)(void *)a;
 }
 

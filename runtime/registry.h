@@ -22,4 +22,8 @@ struct GooiRegistry {
     struct GooiRegistryOwned *owned;
 };
 
+/* allocators/registry_adapt.c: NULL with errno, as the create calls. `parent` NULL: the thread's. */
+GooAllocator *gooi_registry_open_fixed(GooAllocator *parent, size_t size);
+GooAllocator *gooi_registry_open_buffers(GooAllocator *parent, size_t size, size_t count);
+
 #endif

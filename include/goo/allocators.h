@@ -19,6 +19,7 @@
 #include "goo/allocators/failing.h"
 #include "goo/allocators/fallback.h"
 #include "goo/allocators/fixed.h"
+#include "goo/allocators/host.h"
 #include "goo/allocators/limit.h"
 #include "goo/allocators/page.h"
 #include "goo/allocators/pool.h"

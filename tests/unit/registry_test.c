@@ -107,8 +107,10 @@ GOO_TEST(registry, parents_end_after_their_children_and_when_opening_fails) {
     a->destroy(a); /* as good as goo_allocator_destroy */
     CHECK_EQ(destroyed, 1);
     static const char *const bad[] = {
-        "limit:parent=parent-1,max=x",   "limit:parent=parent-1,color=red",
-        "limit:parent=parent-1",         "limit:max=1,parent=parent-1,parent=parent-1",
+        "limit:parent=parent-1,max=x",
+        "limit:parent=parent-1,color=red",
+        "limit:parent=parent-1",
+        "limit:max=1,parent=parent-1,parent=parent-1",
         "arena:parent=parent-1,block=5,block=6",
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
@@ -121,10 +123,27 @@ GOO_TEST(registry, parents_end_after_their_children_and_when_opening_fails) {
 
 GOO_TEST(registry, what_is_refused) {
     static const char *const bad[] = {
-        "", ":", "nothing", "nothing:x=1", "arena:block", "arena:block=", "arena:block=-1",
-        "arena:block=1x", "arena:block=k", "arena:block=99999999999999999999", "arena:keep=perhaps",
-        "arena:colour=1", "pool", "stack", "limit", "system:parent=system", "arena:parent=nothing",
-        "arena:parent=(system", "arena:parent=system)", "arena:,", "limit:max=20000000000g",
+        "",
+        ":",
+        "nothing",
+        "nothing:x=1",
+        "arena:block",
+        "arena:block=",
+        "arena:block=-1",
+        "arena:block=1x",
+        "arena:block=k",
+        "arena:block=99999999999999999999",
+        "arena:keep=perhaps",
+        "arena:colour=1",
+        "pool",
+        "stack",
+        "limit",
+        "system:parent=system",
+        "arena:parent=nothing",
+        "arena:parent=(system",
+        "arena:parent=system)",
+        "arena:,",
+        "limit:max=20000000000g",
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         errno = 0;
@@ -150,6 +169,84 @@ GOO_TEST(registry, what_is_refused) {
              GOO_ERR_INVALID_ARGUMENT);
 }
 
+GOO_TEST(registry, fixed_buffers_and_buffer_pools) {
+    use_and_destroy("fixed:size=4k", "fixed");
+    use_and_destroy("fixed:size=4k,parent=page", "fixed");
+    use_and_destroy("buffer_pool:size=4k,count=3", "buffer_pool");
+    use_and_destroy("fallback:first=(fixed:size=100),second=system", "fallback");
+    GooAllocator *a = goo_allocator_open("fixed:size=1k,parent=(limit:max=2k)");
+    CHECK_PTR_EQ(goo_memory_alloc_with(a, 1025), NULL);
+    void *p = goo_memory_alloc_with(a, 1024);
+    CHECK(p != NULL && goo_allocator_owns(a, p));
+    CHECK(goo_allocator_reset(a));
+    CHECK_PTR_EQ(goo_memory_alloc_with(a, 1024), p);
+    goo_allocator_destroy(a);
+    errno = 0;
+    CHECK_PTR_EQ(goo_allocator_open("fixed:size=1k,parent=(limit:max=1k)"), NULL);
+    CHECK_EQ(errno, ENOMEM);
+    a = goo_allocator_open("buffer_pool:size=100,count=2,parent=(tracking:parent=system)");
+    uint8_t *one = goo_memory_alloc_zeroed_with(a, 100), *two = goo_memory_alloc_with(a, 1);
+    CHECK(one != NULL && two != NULL && goo_memory_is_zero(one, 100));
+    errno = 0;
+    CHECK_PTR_EQ(goo_memory_alloc_with(a, 1), NULL);
+    CHECK_EQ(errno, ENOMEM);
+    errno = 0;
+    CHECK_PTR_EQ(goo_memory_realloc_with(a, two, 1, 101), NULL);
+    CHECK_EQ(errno, EINVAL);
+    CHECK_PTR_EQ(goo_memory_realloc_with(a, two, 1, 50), two);
+    goo_memory_free_with(a, two, 50);
+    CHECK_PANICS(goo_memory_free_with(a, one + 16, 50), "no buffer that is out");
+    goo_memory_free_with(a, one, 100);
+    goo_allocator_destroy(a);
+}
+
+/* An allocator that owns its parent is still what it is. */
+GOO_TEST(registry, calls_of_their_own_work_on_opened_allocators) {
+    GooAllocator *a = goo_allocator_open("arena:block=4k,parent=page");
+    GooArenaMark mark = goo_arena_mark(a);
+    CHECK(goo_memory_alloc_with(a, 100) != NULL);
+    goo_arena_rewind(a, mark);
+    goo_arena_reset(a, GOO_ARENA_FREE_ALL);
+    goo_allocator_destroy(a);
+    a = goo_allocator_open("pool:size=16,parent=page");
+    CHECK(goo_memory_alloc_with(a, 16) != NULL);
+    CHECK_EQ(goo_pool_trim(a), 0);
+    goo_allocator_destroy(a);
+    a = goo_allocator_open("region:parent=page");
+    CHECK_EQ(goo_region_begin(a), GOO_OK);
+    CHECK_EQ(goo_region_end(a), GOO_OK);
+    goo_allocator_destroy(a);
+    a = goo_allocator_open("scoped:parent=page");
+    goo_scope_unwind(a, goo_scope_mark(a));
+    goo_allocator_destroy(a);
+    a = goo_allocator_open("limit:max=10,parent=system");
+    CHECK_EQ(goo_limit_used(a), 0);
+    goo_allocator_destroy(a);
+    a = goo_allocator_open("debug:parent=system");
+    CHECK_EQ(goo_debug_live_count(a), 0);
+    goo_allocator_destroy(a);
+}
+
+/* A factory may open and register others. */
+static GooAllocator *nesting_factory(const char *options, void *user) {
+    (void)user;
+    goo_allocator_register("from-within", own_factory, NULL);
+    return goo_allocator_open(options);
+}
+
+GOO_TEST(registry, factories_may_call_back) {
+    CHECK_EQ(goo_allocator_register("nesting", nesting_factory, NULL), GOO_OK);
+    use_and_destroy("nesting:arena:block=4k,parent=page", "arena");
+    use_and_destroy("nesting:nesting:limit:max=1k", "limit");
+    use_and_destroy("limit:max=1k,parent=(nesting:pool:size=48)", "limit");
+    CHECK_EQ(goo_allocator_register("from-within", own_factory, NULL), GOO_ERR_BUSY);
+    use_and_destroy("tracking:parent=from-within", "tracking");
+    errno = 0;
+    CHECK_PTR_EQ(goo_allocator_open("nesting:nothing"), NULL);
+    CHECK_EQ(errno, EINVAL);
+}
+
+/* The last one: it leaves no name. */
 GOO_TEST(registry, names_end) {
     char name[16];
     GooStatus status = GOO_OK;

@@ -182,16 +182,20 @@ GOO_API GooStatus goo_allocator_register(const char *name, GooAllocatorFactory f
  * allocator. What is not given is as in the allocator's own options.
  *
  *     system   page   scoped:parent   tracking:parent   fallback:first,second
- *     arena:block,max,keep,parent     region:block,large,parent     stack:size,parent
- *     pool:size,align,block,max,shared,parent      limit:max,parent      failing:at,parent
- *     debug:stack,quarantine,sample,keep,history,parent      (keep: never_unmap)
+ *     arena:block,max,keep,host,parent     region:block,large,host,parent     stack:size,host,parent
+ *     pool:size,align,block,max,shared,host,parent     fixed:size,parent     limit:max,parent
+ *     buffer_pool:size,count,host,parent     failing:at,parent
+ *     debug:stack,quarantine,sample,keep,history,host,parent      (keep: never_unmap)
+ *
+ * `host` is small, balanced or large: what is not given then is as in goo_host_options.
  *
  *     goo_allocator_open("limit:max=16m,parent=system")
  *     goo_allocator_open("pool:size=48,parent=(arena:block=64k,parent=page)")
  *
  * Returns: an allocator that the caller destroys; its destruction ends the parents that its text
  * named. NULL with EINVAL for a name, option or value that is not known, one that is given twice
- * and one that is missing (pool and stack: size; limit: max); ENOMEM.
+ * and one that is missing (pool and fixed: size; limit: max; without a host also stack: size,
+ * buffer_pool: size and count); ENOMEM.
  * Threads: any. Cost: that of creating it. */
 GOO_API GooAllocator *goo_allocator_open(const char *text);
 
