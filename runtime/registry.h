@@ -22,7 +22,7 @@ struct GooiRegistry {
     struct GooiRegistryOwned *owned;
 };
 
-/* allocators/registry_adapt.c: NULL with errno, as the create calls. `parent` NULL: the thread's. */
+/* allocators/registry_adapt.c: NULL with errno. `parent` NULL: this thread's allocator. */
 GooAllocator *gooi_registry_open_fixed(GooAllocator *parent, size_t size);
 GooAllocator *gooi_registry_open_buffers(GooAllocator *parent, size_t size, size_t count);
 

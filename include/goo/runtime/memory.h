@@ -182,9 +182,9 @@ GOO_API GooStatus goo_allocator_register(const char *name, GooAllocatorFactory f
  * allocator. What is not given is as in the allocator's own options.
  *
  *     system   page   scoped:parent   tracking:parent   fallback:first,second
- *     arena:block,max,keep,host,parent     region:block,large,host,parent     stack:size,host,parent
+ *     arena:block,max,keep,host,parent      region:block,large,host,parent
+ *     stack:size,host,parent      failing:at,parent      buffer_pool:size,count,host,parent
  *     pool:size,align,block,max,shared,host,parent     fixed:size,parent     limit:max,parent
- *     buffer_pool:size,count,host,parent     failing:at,parent
  *     debug:stack,quarantine,sample,keep,history,host,parent      (keep: never_unmap)
  *
  * `host` is small, balanced or large: what is not given then is as in goo_host_options.
