@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "goo/allocators.h"
+#include "goo/gc/weak.h"
 #include "goo/runtime/memory.h"
 #include "goo/runtime/stats.h"
 #include "tests/gc/support.h"
@@ -235,6 +236,35 @@ GOO_TEST(gc_owned, finalizers_come_first) {
     goo_gc_heap_destroy(heap);
     CHECK_EQ(seen, 80);
     CHECK_EQ(held_by(a), 0);
+    goo_allocator_destroy(a);
+}
+
+static void queued_look(void *object, void *user) {
+    size_t *bytes = user;
+    *bytes = goo_gc_owner_bytes((GooGcHeap *)((void **)object)[0], object);
+    *bytes += ((const char **)object)[1][0] == 'q' ? 1000 : 0;
+}
+
+/* An object whose finalizer is queued lives until that has run, and so do its blocks. */
+GOO_TEST(gc_owned, queued_finalizers_find_blocks) {
+    GooGcHeap *heap = heap_of("verify,poison");
+    GooGcMutator *m = goo_gc_attach(heap);
+    GooAllocator *a = counting_allocator();
+    size_t bytes = 0;
+    void **object = goo_gc_alloc_leaf(m, 16);
+    goo_gc_push(m, object);
+    object[0] = heap;
+    object[1] = memset(goo_gc_owned_alloc(m, object, a, 40), 'q', 40);
+    CHECK_EQ(goo_gc_set_finalizer(m, object, queued_look, &bytes), GOO_OK);
+    goo_gc_pop(m, 1);
+    collect(m);
+    CHECK_EQ(held_by(a), 40);
+    CHECK_EQ(goo_gc_run_finalizers(m, 10), 1);
+    CHECK_EQ(bytes, 1040);
+    collect(m);
+    CHECK_EQ(held_by(a), 0);
+    CHECK_EQ(external(heap), 0);
+    goo_gc_heap_destroy(heap);
     goo_allocator_destroy(a);
 }
 
