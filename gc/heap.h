@@ -391,6 +391,7 @@ void gooi_side_free(GooGcHeap *heap, void *ptr, size_t size);
 
 /* account.c; false: hard limit */
 bool gooi_account(GooGcHeap *heap, size_t bytes);
+bool gooi_account_has_room(const GooGcHeap *heap, size_t bytes);
 void gooi_account_over_limit(GooGcHeap *heap, size_t bytes);
 void gooi_space_account_over_limit(GooGcHeap *heap, size_t metadata);
 void gooi_unaccount(GooGcHeap *heap, size_t bytes);
