@@ -256,6 +256,7 @@ struct GooGcHeap {
     GooGcOptions options;
     GooAllocator *side; /* where side tables come from */
     GooGcListener listener;
+    GooGcNamer namer;         /* of snapshots */
 
     /* safepoint.c */
     GooiPlatformMutex lock;
@@ -553,5 +554,6 @@ void gooi_notify(GooGcHeap *heap, GooGcEventKind kind, size_t bytes);
 void gooi_notify_of(GooGcHeap *heap, GooGcEventKind kind, size_t bytes, const GooGcMutator *m);
 void gooi_histogram_add(GooiHistogram *h, uint64_t value);
 uint64_t gooi_histogram_quantile(const GooiHistogram *h, double quantile);
+size_t gooi_histogram_read(const GooiHistogram *h, GooGcPauseBucket *out_buckets, size_t capacity);
 
 #endif
