@@ -13,7 +13,7 @@ static void stats_add_current(const GooGcHeap *heap, GooGcStats *s) {
     s->allocated_bytes += heap->since_bytes;
     for (const GooGcMutator *m = heap->mutators; m != NULL; m = m->next) {
         if (m->state != GOOI_MUTATOR_RUNNING || m->thread_id == gooi_platform_thread_id()) {
-            s->allocated_bytes += m->fast.cursor - m->span_start;
+            s->allocated_bytes += m->since_bytes + (m->fast.cursor - m->span_start);
             s->allocated_objects += gooi_region_objects(m->small) + gooi_region_objects(m->medium);
         }
     }
