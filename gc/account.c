@@ -38,6 +38,14 @@ bool gooi_account(GooGcHeap *heap, size_t bytes) {
     return true;
 }
 
+/* Whether `bytes` more would be counted now. */
+bool gooi_account_has_room(const GooGcHeap *heap, size_t bytes) {
+    size_t held = atomic_load_explicit(&heap->held_limit, memory_order_relaxed);
+    size_t after;
+    return !gooi_add_overflows(gooi_accounted(heap), bytes, &after) &&
+           (held == 0 || after <= held);
+}
+
 /* Counts them whatever the limit says. */
 void gooi_account_over_limit(GooGcHeap *heap, size_t bytes) {
     atomic_fetch_add_explicit(&heap->accounted, bytes, memory_order_relaxed);

@@ -9,9 +9,16 @@
  * object that belongs among the large ones. In a block whose memory is zero already nothing is
  * zeroed.
  *
+ * Which hole is next: the first of the next eight with room; what is left of the one before takes
+ * its place among them. So sizes that alternate use both up, and a miss costs one look without an
+ * unforeseeable branch. When all eight are too short they are given up, as long as the block has
+ * lost little that way; else the object goes to the medium region.
+ *
  * ALLOC-1  [fast.cursor, span_limit) is zero, and so is its metadata.
  * ALLOC-2  fast.limit is span_limit, or is pulled down to the cursor so that the next allocation
- *          comes here: a collection was requested, stress counts allocations, or none is allowed.
+ *          asks in full: a collection was requested, stress counts allocations, or none is allowed.
+ * ALLOC-3  the heap's since_bytes and every mutator's together are what was handed out, but for the
+ *          spans' own.
  */
 #include <errno.h>
 #include <string.h>
@@ -20,24 +27,25 @@
 #include "runtime/bits.h"
 #include "runtime/platform/platform.h"
 
-#define GOOI_HOLES_NEAR 8    /* how many holes a small object looks ahead */
+#define GOOI_HOLE_KEEP 4     /* granules; a shorter rest of a hole is given up */
 #define GOOI_SMALL_MISSES 64 /* small objects in a row that the medium region had to take */
 
 /* --- spans --- */
 
 static void span_show(GooGcMutator *m) {
     m->fast.limit = m->span_limit;
+    m->hidden = false;
 }
 
 static void span_hide(GooGcMutator *m) {
     m->fast.limit = m->fast.cursor;
+    m->hidden = true;
 }
 
 /* Counts the bytes handed out of the span so far; the span then starts at the cursor. Objects are
  * counted when their block is given back. */
 static void span_settle(GooGcMutator *m) {
-    size_t bytes = m->fast.cursor - m->span_start;
-    atomic_fetch_add_explicit(&m->heap->since_bytes, bytes, memory_order_relaxed);
+    m->since_bytes += m->fast.cursor - m->span_start;
     m->span_start = m->fast.cursor;
 }
 
@@ -68,9 +76,16 @@ static void span_enter_hole(GooGcMutator *m) {
     m->fast.table_bias = gooi_table_bias(region->cursor);
 }
 
+/* Counts what this thread handed out with what others did; under the lock. */
+static void alloc_share_count(GooGcMutator *m) {
+    m->heap->since_bytes += m->since_bytes;
+    m->since_bytes = m->since_checked = 0;
+}
+
 /* Takes the mutator's memory away, as a collection needs it: what was not used stays a hole. */
 void gooi_alloc_retire_span(GooGcMutator *m) {
     span_settle(m);
+    alloc_share_count(m);
     m->fast.cursor = m->fast.limit = m->span_start = m->span_limit = 0;
     gooi_region_give_back(m, m->small);
     gooi_region_give_back(m, m->medium);
@@ -99,9 +114,24 @@ void gooi_alloc_request_collection(GooGcMutator *m) {
 /* The heap's blocks are shared, so this is what takes the lock. */
 static bool alloc_next_block(GooGcMutator *m, GooiRegion *region) {
     gooi_heap_lock(m->heap);
+    alloc_share_count(m);
     bool found = gooi_region_next_block(m, region);
     gooi_heap_unlock(m->heap);
     return found;
+}
+
+/* An object at [start, start + granules) of the region's block, whose metadata is zero there. */
+static void *alloc_place(GooGcMutator *m, const GooiRegion *region, uintptr_t start,
+                         size_t granules, unsigned metadata) {
+    size_t bytes = granules << GOOI_GRANULE_LOG2;
+    uint8_t *table = gooi_metadata_of(start);
+    if (!region->clean) {
+        gooi_space_zero(start, bytes);
+    }
+    table[granules - 1] = GOO_GC_END; /* and the start as well, where there is only one */
+    table[0] |= (uint8_t)(metadata | GOO_GC_COLOUR_YOUNG);
+    m->since_bytes += bytes;
+    return (void *)start;
 }
 
 static void *alloc_medium(GooGcMutator *m, size_t granules, unsigned metadata) {
@@ -111,16 +141,7 @@ static void *alloc_medium(GooGcMutator *m, size_t granules, unsigned metadata) {
             return NULL;
         }
     }
-    size_t bytes = granules << GOOI_GRANULE_LOG2;
-    uint8_t *table = gooi_metadata_of(region->cursor);
-    if (!region->clean) {
-        gooi_space_zero(region->cursor, bytes);
-    }
-    table[0] = 0; /* and the end as well, where there is only one */
-    table[granules - 1] = GOO_GC_END;
-    table[0] |= (uint8_t)(metadata | GOO_GC_COLOUR_YOUNG);
-    atomic_fetch_add_explicit(&m->heap->since_bytes, bytes, memory_order_relaxed);
-    return (void *)region->cursor;
+    return alloc_place(m, region, region->cursor, granules, metadata);
 }
 
 /* The small region has nothing to hand out until the next hole. */
@@ -138,51 +159,90 @@ static bool small_next_block(GooGcMutator *m) {
     return true;
 }
 
-/* Enters the next hole of the block that fits, if one of the next few does. Nothing is given up but
- * what is left of this hole and the few that were too short. */
-static bool small_enter_near(GooGcMutator *m, size_t granules, size_t few) {
-    GooiRegion *small = m->small;
-    for (size_t i = small->hole_index; i < small->hole_count && few-- > 0; i++) {
-        if (small->holes[i].count >= granules) {
-            small->hole_index = i;
-            gooi_region_next_hole(small, granules);
-            span_enter_hole(m);
-            m->small_misses = 0;
-            return true;
-        }
+/* Bit i: the i-th of the next holes has room. No branch: which one it is can't be foreseen. */
+static unsigned small_fitting(const GooiHole *next, size_t granules) {
+    unsigned fitting = 0;
+    for (unsigned i = 0; i < GOOI_HOLES_NEAR; i++) {
+        fitting |= (unsigned)(next[i].count >= granules) << i;
     }
-    return false;
+    return fitting;
 }
 
-/* Goes on to a hole for `size` bytes. False: the object is one for the medium region, so that a few
- * long objects never cost short ones their holes. When long ones come in a row, the short holes of
- * this block are given up after all, because the medium region is slower. */
-static bool small_advance(GooGcMutator *m, size_t size) {
+/* The index of one of the next holes that has room; SIZE_MAX: none. Where all of the nearest are
+ * too short they are given up, as long as the block has lost little that way. */
+static size_t small_find(GooiRegion *small, size_t granules) {
+    while (small->hole_index < small->hole_count) {
+        const GooiHole *next = &small->holes[small->hole_index];
+        unsigned fitting = small_fitting(next, granules);
+        if (fitting != 0) {
+            return small->hole_index + gooi_count_trailing_zeros(fitting);
+        }
+        size_t lost = 0;
+        for (unsigned i = 0; i < GOOI_HOLES_NEAR; i++) {
+            lost += next[i].count;
+        }
+        if (lost > small->may_lose) {
+            return SIZE_MAX;
+        }
+        small->may_lose -= lost;
+        small->hole_index += GOOI_HOLES_NEAR;
+    }
+    return SIZE_MAX;
+}
+
+/* Goes on in another hole of the block, which has room. What is left of this one takes its place
+ * among the next, if it is good for anything. False: there is none. */
+static bool small_switch_hole(GooGcMutator *m, size_t granules) {
     GooiRegion *small = m->small;
-    bool medium = size > GOOI_MEDIUM_MIN;
-    if (medium && small->end - m->fast.cursor > GOOI_MEDIUM_MIN) {
+    size_t left = (small->end - m->fast.cursor) >> GOOI_GRANULE_LOG2;
+    size_t i = small_find(small, granules);
+    if (i == SIZE_MAX) {
         return false;
     }
-    while (!small_enter_near(m, gooi_granules_of(size), medium ? 1 : GOOI_HOLES_NEAR)) {
-        bool exhausted = small->hole_index == small->hole_count;
-        if (!exhausted && (medium || ++m->small_misses < GOOI_SMALL_MISSES)) {
-            return false;
-        }
-        m->small_misses = 0;
-        if (!small_next_block(m)) {
-            return false;
-        }
+    GooiHole hole = small->holes[i];
+    if (left >= GOOI_HOLE_KEEP) {
+        size_t first = (m->fast.cursor - small->block) >> GOOI_GRANULE_LOG2;
+        small->holes[i] = (GooiHole){(uint16_t)first, (uint16_t)left};
+    } else {
+        small->holes[i] = small->holes[small->hole_index++];
     }
+    gooi_region_enter_hole(small, hole);
+    span_enter_hole(m);
     return true;
 }
 
-static void *alloc_small(GooGcMutator *m, size_t size, unsigned metadata) {
+/* Without asking for another block; NULL: it has no room, or none that may be used up. */
+static void *small_in_block(GooGcMutator *m, size_t size, unsigned metadata) {
     for (;;) {
         void *object = goo_gc_bump_inline(m, size, metadata);
         if (object != NULL) {
             return object;
         }
-        if (!span_extend(m) && !small_advance(m, size)) {
+        if (!span_extend(m) && !small_switch_hole(m, gooi_granules_of(size))) {
+            return NULL;
+        }
+    }
+}
+
+/* Goes on to the next block, if this one is used up. False: it has many holes, all too short for
+ * this object, which is then one for the medium region: so a few long objects never cost short ones
+ * their holes. When such come in a row the block is given up after all. */
+static bool small_advance(GooGcMutator *m, size_t size) {
+    bool used_up = m->small->hole_index >= m->small->hole_count;
+    if (!used_up && (size > GOOI_MEDIUM_MIN || ++m->small_misses < GOOI_SMALL_MISSES)) {
+        return false;
+    }
+    m->small_misses = 0;
+    return small_next_block(m);
+}
+
+static void *alloc_small(GooGcMutator *m, size_t size, unsigned metadata) {
+    for (;;) {
+        void *object = small_in_block(m, size, metadata);
+        if (object != NULL) {
+            return object;
+        }
+        if (!small_advance(m, size)) {
             return alloc_medium(m, gooi_granules_of(size), metadata);
         }
     }
@@ -243,8 +303,8 @@ GOOI_COLD void *gooi_alloc_fail(GooGcMutator *m, size_t size) {
     return NULL;
 }
 
-/* Every allocation that the fast path could not serve. */
-static void *alloc_slow(GooGcMutator *m, size_t size, unsigned metadata) {
+/* Every allocation that needs to ask something first. */
+static GOOI_NEVER_INLINE void *alloc_in_full(GooGcMutator *m, size_t size, unsigned metadata) {
     if (!alloc_is_allowed(m)) {
         return NULL;
     }
@@ -252,16 +312,28 @@ static void *alloc_slow(GooGcMutator *m, size_t size, unsigned metadata) {
         gooi_safepoint_park(m);
     }
     span_settle(m);
+    m->since_checked = m->since_bytes;
     if (alloc_collection_is_due(m)) {
         gooi_collect(m->heap, GOO_GC_FULL);
     }
     m->collect_requested = false;
-    m->heap->refused = false;
+    atomic_store_explicit(&m->heap->refused, false, memory_order_relaxed);
     void *object = alloc_try(m, size, metadata);
     if (object == NULL && size <= m->heap->size && gooi_collect_emergency(m->heap, size)) {
         object = alloc_try(m, size, metadata);
     }
     return object != NULL ? object : gooi_alloc_fail(m, size);
+}
+
+/* What the fast path could not serve, but the block that this thread has can: without a lock or a
+ * question, for a span's worth of bytes at a time. */
+static void *alloc_slow(GooGcMutator *m, size_t size, unsigned metadata) {
+    void *object = NULL;
+    if (!m->hidden && !gooi_mutator_is_polled(m) && size <= GOOI_SMALL_MAX &&
+        m->since_bytes - m->since_checked < GOOI_SPAN_MAX) {
+        object = small_in_block(m, size, metadata);
+    }
+    return object != NULL ? object : alloc_in_full(m, size, metadata);
 }
 
 /* --- the public calls --- */

@@ -7,10 +7,10 @@
  *
  *   next_block ─▶ | full | holes | free | holes | … | end ─▶ new slab
  *
- * Two regions: `small` feeds the inline fast path, hole after hole. `medium` takes objects above
- * GOOI_MEDIUM_MIN that do not fit small's current hole; it searches its block's holes first-fit and
- * leaves what it can't use for small. So a long object never makes short ones skip a hole, and
- * short holes never make the heap look full to long objects.
+ * Two regions: `small` feeds the inline fast path, hole after hole (alloc.c). `medium` takes what
+ * finds no room in small's block, though that has many holes left; it searches its block's holes
+ * first-fit and leaves what it can't use for small. So a long object makes short ones lose few
+ * holes, and short holes never make the heap look full to long objects.
  *
  * BLOCK-1  memory is handed out only from holes of blocks swept in this cycle, or never used: so
  *          what is young and unmarked when marking ends is dead.
@@ -20,6 +20,8 @@
  * Threads: each mutator has two regions of its own; which block is whose changes under the heap's
  * lock.
  */
+#include <string.h>
+
 #include "gc/heap.h"
 #include "runtime/platform/platform.h"
 
@@ -49,22 +51,9 @@ bool gooi_block_at_or_after(const GooGcHeap *heap, uint32_t *index) {
     return false;
 }
 
-static void region_enter_hole(GooiRegion *region, GooiHole hole) {
+void gooi_region_enter_hole(GooiRegion *region, GooiHole hole) {
     region->cursor = region->block + ((uintptr_t)hole.first << GOOI_GRANULE_LOG2);
     region->end = region->cursor + ((uintptr_t)hole.count << GOOI_GRANULE_LOG2);
-}
-
-/* Goes on to the next hole of the block with room for `granules`. Holes passed over are too short
- * for one small object and are lost to this cycle. */
-bool gooi_region_next_hole(GooiRegion *region, size_t granules) {
-    while (region->hole_index < region->hole_count) {
-        GooiHole hole = region->holes[region->hole_index++];
-        if (hole.count >= granules) {
-            region_enter_hole(region, hole);
-            return true;
-        }
-    }
-    return false;
 }
 
 /* Cuts `granules` off the first hole of the block that has them: [cursor, end) is exactly that. */
@@ -72,7 +61,7 @@ bool gooi_region_first_fit(GooiRegion *region, size_t granules) {
     for (size_t i = region->hole_index; i < region->hole_count; i++) {
         GooiHole *hole = &region->holes[i];
         if (hole->count >= granules) {
-            region_enter_hole(region, (GooiHole){hole->first, (uint16_t)granules});
+            gooi_region_enter_hole(region, (GooiHole){hole->first, (uint16_t)granules});
             hole->first = (uint16_t)(hole->first + granules);
             hole->count = (uint16_t)(hole->count - granules);
             return true;
@@ -106,14 +95,28 @@ void gooi_region_give_back(GooGcMutator *m, GooiRegion *region) {
     region->block = 0;
     region->cursor = region->end = 0;
     region->hole_index = region->hole_count = 0;
+    region->may_lose = 0;
 }
 
+#define GOOI_LOSS_SHARE 4 /* one part in so many of a block's free space may be given up */
+
+static void region_count_holes(GooiRegion *region) {
+    size_t granules = 0;
+    for (size_t i = 0; i < region->hole_count; i++) {
+        granules += region->holes[i].count;
+    }
+    region->may_lose = granules / GOOI_LOSS_SHARE;
+    memset(&region->holes[region->hole_count], 0, GOOI_HOLES_NEAR * sizeof region->holes[0]);
+}
+
+/* The holes are listed already. */
 static void region_use(GooiRegion *region, GooiBlock *block, uintptr_t address, size_t young) {
     block->state = GOOI_BLOCK_IN_USE;
     region->block = address;
     region->cursor = region->end = address;
     region->hole_index = 0;
     region->young_before = young;
+    region_count_holes(region);
 }
 
 /* Takes a fresh block's page faults in one call where pages are small, except for a heap's first
@@ -133,11 +136,11 @@ static bool region_take_free(GooGcHeap *heap, GooiRegion *region, GooiBlock *blo
         gooi_account_settle(heap);
         block_fault_in(heap, address);
     }
+    region->holes[0] = (GooiHole){0, GOOI_BLOCK_GRANULES};
+    region->hole_count = 1;
     region_use(region, block, address, 0);
     region->clean = block->clean;
     block->clean = false;
-    region->holes[0] = (GooiHole){0, GOOI_BLOCK_GRANULES};
-    region->hole_count = 1;
     return true;
 }
 

@@ -93,13 +93,16 @@ _Static_assert(sizeof(GooiSlab) <= GOOI_TABLE_SIZE >> GOOI_GRANULE_LOG2,
 /* What counts for a block that has been written to: its bytes and its page of metadata. */
 #define GOOI_BLOCK_TABLE_SIZE GOOI_BLOCK_GRANULES
 
+#define GOOI_HOLES_NEAR 8 /* holes that are looked at together */
+
 /* A source of holes: a block, its hole list, and the hole being used. */
 typedef struct GooiRegion {
     uintptr_t block;        /* 0: none */
     uintptr_t cursor, end;  /* what is left of the current hole */
     bool clean;             /* the block's memory is zero already */
     uint32_t next_block;    /* where its search goes on: slab * 64 + block */
-    size_t hole_index, hole_count;
+    size_t hole_index, hole_count; /* those not entered yet */
+    size_t may_lose;        /* granules of short holes that may still be given up */
     size_t young_before;    /* young objects in the block when it was taken */
     GooiHole holes[GOOI_BLOCK_GRANULES / 2 + 8];
 } GooiRegion;
@@ -208,6 +211,9 @@ struct GooGcMutator {
     size_t saved_count;
     uint32_t stress_count;
     uint32_t small_misses;  /* alloc.c */
+    bool hidden;            /* the fast path is closed: ALLOC-2 */
+    size_t since_bytes;     /* handed out, and not counted in the heap's since_bytes yet */
+    size_t since_checked;   /* of these when it was last asked whether a collection is due */
     GooGcMutator *next;           /* of heap->mutators */
     GooGcMutator *next_of_thread; /* of gooi_thread_mutators */
 };
@@ -256,6 +262,7 @@ struct GooGcHeap {
     GooGcOptions options;
     GooAllocator *side; /* where side tables come from */
     GooGcListener listener;
+    GooGcNamer namer;         /* of snapshots */
 
     /* safepoint.c */
     GooiPlatformMutex lock;
@@ -391,6 +398,7 @@ void gooi_side_free(GooGcHeap *heap, void *ptr, size_t size);
 
 /* account.c; false: hard limit */
 bool gooi_account(GooGcHeap *heap, size_t bytes);
+bool gooi_account_has_room(const GooGcHeap *heap, size_t bytes);
 void gooi_account_over_limit(GooGcHeap *heap, size_t bytes);
 void gooi_space_account_over_limit(GooGcHeap *heap, size_t metadata);
 void gooi_unaccount(GooGcHeap *heap, size_t bytes);
@@ -407,7 +415,7 @@ void gooi_slab_release(GooGcHeap *heap, uint32_t first, uint32_t count);
 
 /* block.c */
 size_t gooi_region_objects(const GooiRegion *region); /* made in its block since it was taken */
-bool gooi_region_next_hole(GooiRegion *region, size_t granules);
+void gooi_region_enter_hole(GooiRegion *region, GooiHole hole);
 bool gooi_region_first_fit(GooiRegion *region, size_t granules);
 bool gooi_region_next_block(GooGcMutator *m, GooiRegion *region);
 bool gooi_block_at_or_after(const GooGcHeap *heap, uint32_t *index);
@@ -552,5 +560,6 @@ void gooi_notify(GooGcHeap *heap, GooGcEventKind kind, size_t bytes);
 void gooi_notify_of(GooGcHeap *heap, GooGcEventKind kind, size_t bytes, const GooGcMutator *m);
 void gooi_histogram_add(GooiHistogram *h, uint64_t value);
 uint64_t gooi_histogram_quantile(const GooiHistogram *h, double quantile);
+size_t gooi_histogram_read(const GooiHistogram *h, GooGcPauseBucket *out_buckets, size_t capacity);
 
 #endif

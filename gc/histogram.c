@@ -16,14 +16,13 @@ static size_t histogram_bucket(uint64_t value) {
     return bucket < GOOI_HISTOGRAM_BUCKETS ? bucket : GOOI_HISTOGRAM_BUCKETS - 1;
 }
 
+static uint64_t histogram_bucket_min(size_t bucket) {
+    return bucket < 16 ? bucket : (UINT64_C(16) + bucket % 16) << (bucket / 16 - 1);
+}
+
 /* The greatest value that falls into the bucket. */
 static uint64_t histogram_bucket_max(size_t bucket) {
-    if (bucket < 16) {
-        return bucket;
-    }
-    unsigned exponent = (unsigned)(bucket / 16) + 3;
-    uint64_t low = (UINT64_C(16) + bucket % 16) << (exponent - 4);
-    return low + (UINT64_C(1) << (exponent - 4)) - 1;
+    return bucket + 1 < GOOI_HISTOGRAM_BUCKETS ? histogram_bucket_min(bucket + 1) - 1 : UINT64_MAX;
 }
 
 void gooi_histogram_add(GooiHistogram *h, uint64_t value) {
@@ -45,4 +44,16 @@ uint64_t gooi_histogram_quantile(const GooiHistogram *h, double quantile) {
         }
     }
     return h->max;
+}
+
+/* The buckets that are not empty, ascending; the first `capacity` of them are written. */
+size_t gooi_histogram_read(const GooiHistogram *h, GooGcPauseBucket *out_buckets, size_t capacity) {
+    size_t found = 0;
+    for (size_t b = 0; b < GOOI_HISTOGRAM_BUCKETS; b++) {
+        if (h->buckets[b] != 0 && found++ < capacity) {
+            out_buckets[found - 1] =
+                (GooGcPauseBucket){histogram_bucket_min(b), histogram_bucket_max(b), h->buckets[b]};
+        }
+    }
+    return found;
 }

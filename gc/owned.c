@@ -64,6 +64,7 @@ typedef struct OwnedRequest {
     GooAllocator *allocator; /* NULL: an adjustment */
     uint32_t index;          /* of the allocator */
     bool attached;           /* its attachment counts */
+    bool tried;              /* and was asked, or would have refused */
     void *block;             /* NULL before an alloc; its outcome */
     size_t old_size, size;
 } OwnedRequest;
@@ -117,8 +118,14 @@ static bool owned_count_growth(GooGcHeap *heap, OwnedRequest *r) {
     return true;
 }
 
+/* Where the attachment would refuse it is not asked before a collection has helped: a refusal
+ * counts as one of the limit's hits. */
 static bool owned_get_block(GooGcHeap *heap, OwnedRequest *r) {
-    if (!owned_count_growth(heap, r)) {
+    bool would_refuse =
+        !r->tried && r->attached && !gooi_account_has_room(heap, owned_growth(r));
+    r->tried = true;
+    heap->refused = would_refuse;
+    if (would_refuse || !owned_count_growth(heap, r)) {
         return false;
     }
     void *block = r->block == NULL

@@ -69,10 +69,12 @@ void gooi_pace_set_target(GooGcHeap *heap) {
     heap->headroom = target > base + least ? target - base : least;
 }
 
+/* What other threads handed out of their blocks lately is not known here. */
 static size_t pace_growth(const GooGcHeap *heap) {
     size_t external = pace_external(heap);
     size_t grown = external > heap->external_at_cycle ? external - heap->external_at_cycle : 0;
-    return heap->since_bytes + grown;
+    const GooGcMutator *m = gooi_mutator_here(heap);
+    return heap->since_bytes + (m != NULL ? m->since_bytes : 0) + grown;
 }
 
 /* A heap begins. */

@@ -13,7 +13,7 @@ static void stats_add_current(const GooGcHeap *heap, GooGcStats *s) {
     s->allocated_bytes += heap->since_bytes;
     for (const GooGcMutator *m = heap->mutators; m != NULL; m = m->next) {
         if (m->state != GOOI_MUTATOR_RUNNING || m->thread_id == gooi_platform_thread_id()) {
-            s->allocated_bytes += m->fast.cursor - m->span_start;
+            s->allocated_bytes += m->since_bytes + (m->fast.cursor - m->span_start);
             s->allocated_objects += gooi_region_objects(m->small) + gooi_region_objects(m->medium);
         }
     }
@@ -51,12 +51,30 @@ GooGcStats goo_gc_get_stats(const GooGcHeap *heap) {
     return s;
 }
 
+size_t goo_gc_get_pauses(const GooGcHeap *heap, GooGcPauseBucket *out_buckets, size_t capacity) {
+    GooGcHeap *locked = (GooGcHeap *)(uintptr_t)heap;
+    gooi_heap_lock(locked);
+    size_t found = gooi_histogram_read(&heap->pauses, out_buckets, capacity);
+    gooi_heap_unlock(locked);
+    return found;
+}
+
 GooStatus goo_gc_set_listener(GooGcHeap *heap, const GooGcListener *listener) {
     if (heap == NULL || (listener != NULL && listener->event == NULL)) {
         return GOO_ERR_INVALID_ARGUMENT;
     }
     gooi_heap_lock(heap);
     heap->listener = listener != NULL ? *listener : (GooGcListener){0};
+    gooi_heap_unlock(heap);
+    return GOO_OK;
+}
+
+GooStatus goo_gc_set_namer(GooGcHeap *heap, const GooGcNamer *namer) {
+    if (heap == NULL || (namer != NULL && namer->name == NULL)) {
+        return GOO_ERR_INVALID_ARGUMENT;
+    }
+    gooi_heap_lock(heap);
+    heap->namer = namer != NULL ? *namer : (GooGcNamer){0};
     gooi_heap_unlock(heap);
     return GOO_OK;
 }

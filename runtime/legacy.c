@@ -170,7 +170,7 @@ static GOOI_ALWAYS_INLINE void *legacy_alloc(size_t size, GooAllocOptions option
     if (GOOI_LIKELY(legacy_is_plain(owner, size) && legacy_known_key() != 0 &&
                     gooi_memory_watch(owner, LEGACY_HEADER_SIZE) == 0)) {
         LegacyHeader *base =
-            owner->alloc(owner->context, size + LEGACY_HEADER_SIZE, GOO_DEFAULT_ALIGNMENT, options);
+            gooi_memory_ask(owner, size + LEGACY_HEADER_SIZE, GOO_DEFAULT_ALIGNMENT, options);
         if (GOOI_LIKELY(base != NULL)) {
             return legacy_finish(base, owner, size);
         }

@@ -91,7 +91,7 @@ static GOOI_ALWAYS_INLINE void *memory_alloc(GooAllocator *a, size_t size, GooAl
                                              const char *call) {
     a = memory_allocator(a);
     if (GOOI_LIKELY(memory_is_size(size) && gooi_memory_direct(a))) {
-        return a->alloc(a->context, size, GOO_DEFAULT_ALIGNMENT, options);
+        return gooi_memory_ask(a, size, GOO_DEFAULT_ALIGNMENT, options);
     }
     return memory_alloc_rest(a, size, options, call);
 }
@@ -128,7 +128,7 @@ static GOOI_ALWAYS_INLINE void *memory_alloc_full(GooAllocator *a, size_t size, 
                  gooi_is_power_of_two(step) && step <= GOOI_SIZE_MAX &&
                  size - 1 < GOOI_SIZE_MAX - step;
     if (GOOI_LIKELY(plain && gooi_memory_direct(a))) {
-        return a->alloc(a->context, size, step, options);
+        return gooi_memory_ask(a, size, step, options);
     }
     return memory_alloc_whole(a, size, alignment, options, call);
 }
@@ -168,7 +168,7 @@ static GOOI_NEVER_INLINE void *memory_alloc_noted(GooAllocator *a, size_t size, 
 void *goo_memory_alloc_at(GooAllocator *a, size_t size, const char *file, int line) {
     a = memory_allocator(a);
     if (GOOI_LIKELY(memory_is_size(size) && !memory_notes_site(a))) {
-        return a->alloc(a->context, size, GOO_DEFAULT_ALIGNMENT, GOO_ALLOC_DEFAULT);
+        return gooi_memory_ask(a, size, GOO_DEFAULT_ALIGNMENT, GOO_ALLOC_DEFAULT);
     }
     return memory_alloc_noted(a, size, __func__, file, line);
 }
@@ -275,7 +275,7 @@ void goo_memory_free_at(GooAllocator *a, void *ptr, size_t size, const char *fil
     a = memory_allocator(a);
     if (GOOI_LIKELY(ptr != NULL && size != 0 && (uintptr_t)ptr % GOO_DEFAULT_ALIGNMENT == 0 &&
                     !memory_notes_site(a))) {
-        a->free(a->context, ptr, size, GOO_DEFAULT_ALIGNMENT);
+        gooi_memory_give(a, ptr, size, GOO_DEFAULT_ALIGNMENT);
     } else {
         memory_free_noted(a, ptr, size, __func__, file, line);
     }

@@ -114,6 +114,16 @@ def a_failed_installation_is_said(room):
     expect(result.returncode == 1 and "could not install" in result.stderr, result)
 
 
+def every_part_of_check_runs_and_is_reported(room):
+    result = room.run("check")
+    expect(result.returncode == 1 and result.stdout == "", result)
+    for part in ("tests", "clang", "deep checks", "thread sanitizer", "valgrind", "shellcheck"):
+        expect(f"goo: check: {part}\n" in result.stderr, (part, result))
+    for tool in ("clang", "valgrind", "shellcheck"):
+        expect(f"{tool} is not installed: skipped" in result.stderr, (tool, result))
+    expect("check failed: tests, deep checks, thread sanitizer\n" in result.stderr, result)
+
+
 CASES = (
     (help_goes_to_standard_output, 1000, None),
     (misuse_is_64_and_silent_on_standard_output, 1000, None),
@@ -122,6 +132,7 @@ CASES = (
     (root_updates_and_installs, 0, "exit 0"),
     (tests_install_what_they_need, 0, "exit 0"),
     (a_failed_installation_is_said, 0, "exit 100"),
+    (every_part_of_check_runs_and_is_reported, 1000, None),
 )
 
 

@@ -14,6 +14,9 @@ GOO_TEST(gc_options, defaults) {
     CHECK_EQ(o.soft_limit_bytes, 0);
     CHECK_EQ(o.hard_limit_bytes, 0);
     CHECK_EQ(o.reserve_bytes, 0);
+    CHECK_EQ(o.spare_bytes, 256 << 10);
+    CHECK_EQ(o.decay_ms, 10000);
+    CHECK(!o.container);
     CHECK_EQ(o.sizing, GOO_GC_SIZING_PROPORTIONAL);
     CHECK(o.growth_factor == 2.0);
     CHECK(!o.scan_stacks && !o.generational && !o.concurrent && !o.verify && !o.poison);
@@ -27,8 +30,11 @@ GOO_TEST(gc_options, every_word) {
     GooGcOptions o = goo_gc_default_options();
     CHECK_EQ(goo_gc_options_parse(&o, "stress=3,verify,poison,initial=5M,soft=100K,hard=2G,"
                                       "reserve=4096,growth=1.5,sizing=fixed,scan_stacks,"
-                                      "generational,concurrent,markers=8"),
+                                      "generational,concurrent,markers=8,spare=64K,container,decay=250"),
              GOO_OK);
+    CHECK_EQ(o.spare_bytes, 64 << 10);
+    CHECK_EQ(o.decay_ms, 250);
+    CHECK(o.container);
     CHECK_EQ(o.stress_interval, 3);
     CHECK(o.verify && o.poison && o.scan_stacks && o.generational && o.concurrent);
     CHECK_EQ(o.initial_bytes, 5 << 20);
@@ -69,7 +75,8 @@ GOO_TEST(gc_options, bad_texts_change_nothing) {
         "initial=-1", "hard=18446744073709551616", "hard=17179869184G", "growth=1", "growth=0.5",
         "growth=-2", "growth=nan", "growth=inf", "growth=1e9", "growth=2x", "growth", "growth=",
         "growth= 1.5", "growth=0x1p1", "growth=1,5", "growth=.5",
-        "sizing", "sizing=", "sizing=big", "markers=x", "poison,,verify", ",poison",
+        "sizing", "sizing=", "sizing=big", "markers=x", "decay=-1", "decay=1K", "spare",
+        "container=2", "poison,,verify", ",poison",
         "poison verify", " poison", "Poison", "poison=1=1", "poison,x", "trace_embedder=1",
         "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
