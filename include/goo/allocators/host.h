@@ -53,12 +53,13 @@ typedef struct GooHostOptions {
     GooDebugOptions debug;
 } GooHostOptions;
 
-/* Returns: the set for a host; for a number that is none, BALANCED. Threads: any. Cost: constant. */
+/* Returns: the set for a host; BALANCED for a number that is none. Threads: any. Cost: constant.
+ */
 GOO_API GooHostOptions goo_host_options(GooHost host);
 
 /* Returns: the options of a pool of objects of `object_size` bytes, aligned to 16, in blocks of
- * the host's size: at least 8 objects each, at least 8 in all. An object_size of 0 stays one, and no
- * pool is made of it. Threads: any. Cost: constant. */
+ * the host's size: at least 8 objects each, at least 8 in all. An object_size of 0 stays one, and
+ * no pool is made of it. Threads: any. Cost: constant. */
 GOO_API GooPoolOptions goo_host_pool_options(GooHost host, size_t object_size);
 
 GOO_END_DECLS
