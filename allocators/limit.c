@@ -4,6 +4,7 @@
  *
  * The bytes of a request are taken before the parent is asked, in one compare-and-swap that never
  * takes more than there is, so that no interleaving of threads exceeds the budget for a moment.
+ * Where the parent is one thread's there is nobody to race with, and they are taken afterwards.
  * Limits nest: each passes on what it admits, and what a child gives back its siblings may take.
  *
  *   LIMIT-1  used is the sum of the sizes of the live blocks, and of requests that the parent is
@@ -31,7 +32,7 @@ typedef struct LimitAllocator {
 static bool limit_take(LimitAllocator *l, size_t size) {
     size_t used = atomic_load_explicit(&l->used, memory_order_relaxed);
     do {
-        if (size > l->max - used) {
+        if (used > l->max || size > l->max - used) {
             errno = ENOMEM;
             return false;
         }
@@ -86,14 +87,54 @@ static void limit_check(const LimitAllocator *l, const char *call, const void *p
                 call, ptr, size, used);
 }
 
-static void *limit_alloc(void *ctx, size_t size, size_t alignment, GooAllocOptions options) {
-    LimitAllocator *l = ctx;
-    LimitClaim claim;
-    if (!limit_begin(&claim, l, size)) {
+/* Over a parent that one thread uses: taken when the parent gave, so that a panic handler which
+ * leaves the parent by longjmp leaves nothing behind. */
+static bool limit_has_room(const LimitAllocator *l, size_t size) {
+    size_t used = atomic_load_explicit(&l->used, memory_order_relaxed);
+    bool room = used <= l->max && size <= l->max - used;
+    errno = room ? errno : ENOMEM;
+    return room;
+}
+
+static void *limit_alloc_alone(LimitAllocator *l, size_t size, size_t alignment,
+                               GooAllocOptions options) {
+    if (!limit_has_room(l, size)) {
         return NULL;
     }
     void *p = gooi_decorator_alloc(&l->base, size, alignment, options);
-    limit_end(&claim, p != NULL, 0);
+    if (p != NULL && !limit_take(l, size)) { /* a handler of the parent's took it */
+        gooi_decorator_free(&l->base, p, size, alignment);
+        errno = ENOMEM;
+        return NULL;
+    }
+    return p;
+}
+
+static void *limit_alloc(void *ctx, size_t size, size_t alignment, GooAllocOptions options) {
+    LimitAllocator *l = ctx;
+    if (!l->base.claimant.shared) {
+        return limit_alloc_alone(l, size, alignment, options);
+    }
+    if (!limit_take(l, size)) {
+        return NULL;
+    }
+    void *p = gooi_decorator_alloc(&l->base, size, alignment, options);
+    if (p == NULL) {
+        limit_put_back(l, size);
+    }
+    return p;
+}
+
+/* What a handler of the parent's takes meanwhile may be a budget too much, until it is freed. */
+static void *limit_realloc_alone(LimitAllocator *l, void *ptr, size_t old_size, size_t new_size,
+                                 size_t alignment, GooAllocOptions options) {
+    if (new_size > old_size && !limit_has_room(l, new_size - old_size)) {
+        return NULL;
+    }
+    void *p = gooi_decorator_realloc(&l->base, ptr, old_size, new_size, alignment, options);
+    if (p != NULL) {
+        atomic_fetch_add_explicit(&l->used, new_size - old_size, memory_order_relaxed);
+    }
     return p;
 }
 
@@ -103,6 +144,9 @@ static void *limit_realloc(void *ctx, void *ptr, size_t old_size, size_t new_siz
     size_t growth = new_size > old_size ? new_size - old_size : 0;
     size_t shrink = new_size < old_size ? old_size - new_size : 0;
     limit_check(l, "goo_memory_realloc", ptr, old_size);
+    if (!l->base.claimant.shared) {
+        return limit_realloc_alone(l, ptr, old_size, new_size, alignment, options);
+    }
     LimitClaim claim;
     if (!limit_begin(&claim, l, growth)) {
         return NULL;

@@ -148,6 +148,28 @@ GOO_TEST(limit, freeing_more_than_there_is_panics) {
     goo_allocator_destroy(a);
 }
 
+GOO_TEST(limit, a_parent_that_panics_leaves_the_budget_as_it_was) {
+    Mock mock;
+    GooAllocator *parent = mock_init(&mock);
+    parent->strategy = GOO_ALLOC_STRATEGY_PANIC;
+    GooAllocator *all = goo_limit_allocator_create(parent, 1000);
+    GooAllocator *one = goo_limit_allocator_create(all, 800);
+    void *p = goo_memory_alloc_with(one, 100);
+    mock.failures = 2;
+    CHECK_PANICS(goo_memory_alloc_with(one, 500), "out of memory");
+    CHECK_PANICS(goo_memory_realloc_with(one, p, 100, 400), "out of memory");
+    CHECK_EQ(goo_limit_used(one), 100);
+    CHECK_EQ(goo_limit_used(all), 100);
+    p = goo_memory_realloc_with(one, p, 100, 800);
+    CHECK(p != NULL);
+    CHECK_EQ(goo_limit_used(one), 800);
+    CHECK_PTR_EQ(goo_memory_alloc_with(one, 1), NULL);
+    goo_memory_free_with(one, p, 800);
+    CHECK_EQ(goo_limit_used(all), 0);
+    goo_allocator_destroy(one);
+    goo_allocator_destroy(all);
+}
+
 /* --- threads --- */
 
 enum { THREADS = 4, ROUNDS = 4000, BUDGET = 1000 };
