@@ -367,6 +367,8 @@ static GooAllocator *registry_debug(const RegistryArguments *g) {
     return goo_debug_allocator_create(g->parents[0], &options);
 }
 
+#define REGISTRY_NONE                                                                              \
+    { NULL, REGISTRY_SIZE, false }
 #define REGISTRY_NUMBER(name)                                                                      \
     { name, REGISTRY_SIZE, false }
 #define REGISTRY_NEEDED(name)                                                                      \
@@ -376,8 +378,8 @@ static GooAllocator *registry_debug(const RegistryArguments *g) {
 #define REGISTRY_OF_HOST                                                                           \
     { "host", REGISTRY_HOST, false }
 static const RegistryBuiltin registry_builtins[] = {
-    {"system", registry_system, {NULL}, {{NULL}}},
-    {"page", registry_page, {NULL}, {{NULL}}},
+    {"system", registry_system, {NULL}, {REGISTRY_NONE}},
+    {"page", registry_page, {NULL}, {REGISTRY_NONE}},
     {"arena",
      registry_arena,
      {"parent"},
@@ -391,15 +393,15 @@ static const RegistryBuiltin registry_builtins[] = {
      registry_region,
      {"parent"},
      {REGISTRY_NUMBER("block"), REGISTRY_YES_NO("large"), REGISTRY_OF_HOST}},
-    {"scoped", registry_scoped, {"parent"}, {{NULL}}},
+    {"scoped", registry_scoped, {"parent"}, {REGISTRY_NONE}},
     {"stack", registry_stack, {"parent"}, {REGISTRY_NUMBER("size"), REGISTRY_OF_HOST}},
     {"fixed", registry_fixed, {"parent"}, {REGISTRY_NEEDED("size")}},
     {"buffer_pool",
      registry_buffers,
      {"parent"},
      {REGISTRY_NUMBER("size"), REGISTRY_NUMBER("count"), REGISTRY_OF_HOST}},
-    {"fallback", registry_fallback, {"first", "second"}, {{NULL}}},
-    {"tracking", registry_tracking, {"parent"}, {{NULL}}},
+    {"fallback", registry_fallback, {"first", "second"}, {REGISTRY_NONE}},
+    {"tracking", registry_tracking, {"parent"}, {REGISTRY_NONE}},
     {"limit", registry_limit, {"parent"}, {REGISTRY_NEEDED("max")}},
     {"debug",
      registry_debug,
