@@ -1,6 +1,6 @@
-/* Under AddressSanitizer and under valgrind: memory that an arena, a pool, a region or a scope has not given, or has
- * taken back, is reported when it is touched. Each touch happens in a child process; valgrind is
- * asked, since it would count the touch as an error of the test.
+/* Under AddressSanitizer and under valgrind: memory that an arena, a pool, a region or a scope has
+ * not given, or has taken back, is reported when it is touched. Each touch happens in a child
+ * process; valgrind is asked, since it would count the touch as an error of the test.
  */
 #include "goo/allocators.h"
 #include "goo/allocators/arena_inline.h"
