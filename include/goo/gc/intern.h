@@ -13,7 +13,9 @@
  * Hashed with XXH3, seeded per heap, so that crafted keys can't make it slow. The hash that
  * `create` is given is the one used inside; an object may keep it.
  *
- * Threads: the mutator's only.
+ * Threads: any that is attached, on its own mutator; one table may serve several. Where two intern
+ * the same bytes at once both may make an object, and one of these is the table's. create and
+ * destroy of a table: any; nobody else may use it any more when it is destroyed.
  */
 #ifndef GOO_GC_INTERN_H
 #define GOO_GC_INTERN_H
