@@ -9,11 +9,12 @@
  * spare for an episode: it closes when memory has been freed, not before.
  *
  * A heap at its limit in which nearly everything lives would spend its time collecting for nothing.
- * A collection that frees less than a sixteenth of what was in use is futile; after the n-th futile
- * one in a row the next 2^(n-1) - 1 requests that fail do so at once. So k failures in a row cost
- * log2(k) collections, and a program that frees after k failures waits for at most as many more.
- * A collection of any cause that frees more, a changed limit, external bytes that were given back,
- * or a sixteenth of the heap allocated since, end the waiting. Only counts decide, no clock.
+ * A collection that frees less than one part in 64 of what was in use is futile: the next would
+ * cost 64 times what it gains. After the n-th futile one in a row 2^(n-1) - 1 requests that fail do
+ * so at once. So k failures in a row cost log2(k) collections, and a program that frees after k
+ * failures waits for at most as many more. A collection of any cause that frees more, a changed
+ * limit, external bytes that were given back, or one part in 64 allocated since, end the waiting.
+ * Only counts decide, no clock.
  *
  * LIMIT-1  heap->held_limit is the hard limit, less the spare while that is closed.
  *
@@ -23,7 +24,7 @@
 #include "runtime/bits.h"
 #include "runtime/platform/platform.h"
 
-#define GOOI_FUTILE_SHARE 16 /* a collection must free one part in so many */
+#define GOOI_FUTILE_SHARE 64 /* a collection must free one part in so many */
 #define GOOI_FUTILE_MAX 16   /* 2^15 requests wait at most */
 
 /* --- the spare --- */

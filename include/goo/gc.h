@@ -341,8 +341,9 @@ GOO_API double goo_gc_pressure(const GooGcHeap *heap);
  * blocks are freed to their allocators, on the thread that collects, before that collection's call
  * returns, and after the owner's plain `finalize`, which still finds them. No finalizer is needed.
  * Their bytes count as external, once: by themselves, or with the attachment where the allocator is
- * attached to this heap. The allocator must outlive its blocks. What it calls while blocks of dead
- * owners are freed may adjust and ask, but neither collects nor reaches the calls below.
+ * attached to this heap. The allocator must outlive its blocks, and be thread-safe where several
+ * threads use the heap. What it calls while blocks of dead owners are freed may adjust and ask, but
+ * neither collects nor reaches the calls below.
  *
  * goo_gc_owned_alloc returns `size` bytes of `a` (NULL: the current allocator), aligned to
  * GOO_DEFAULT_ALIGNMENT, contents indeterminate. goo_gc_owned_realloc grows, shrinks or moves one;

@@ -30,7 +30,8 @@ GOO_TEST(gc_options, every_word) {
     GooGcOptions o = goo_gc_default_options();
     CHECK_EQ(goo_gc_options_parse(&o, "stress=3,verify,poison,initial=5M,soft=100K,hard=2G,"
                                       "reserve=4096,growth=1.5,sizing=fixed,scan_stacks,"
-                                      "generational,concurrent,markers=8,spare=64K,container,decay=250"),
+                                      "generational,concurrent,markers=8,spare=64K,"
+                                      "container,decay=250"),
              GOO_OK);
     CHECK_EQ(o.spare_bytes, 64 << 10);
     CHECK_EQ(o.decay_ms, 250);

@@ -144,6 +144,27 @@ GOO_TEST(gc_spare, requests_that_fail_rarely_collect) {
     goo_gc_heap_destroy(heap);
 }
 
+/* A heap that is nearly full goes on as long as collections find a little: no request fails. */
+GOO_TEST(gc_spare, nearly_full_heaps_go_on) {
+    GooGcHeap *heap = heap_of("hard=16M,spare=0,initial=64M");
+    GooGcMutator *m = goo_gc_attach(heap);
+    Pair *list = NULL;
+    CHECK_EQ(goo_gc_root_add_pointer(heap, &list), GOO_OK);
+    size_t count = spare_fill(heap, m, &list, 16 << 20);
+    Pair *last = list;
+    for (size_t i = 1; i < count - count / 33; i++) {
+        last = last->second;
+    }
+    last->second = NULL; /* the oldest 3 % go */
+    uint64_t before = spare_collections(heap);
+    for (size_t i = 0; i < 300000; i++) {
+        CHECK_MSG(pair_new(m, NULL, NULL, i) != NULL, "%zu of 300000", i);
+    }
+    uint64_t collections = spare_collections(heap) - before;
+    CHECK_MSG(collections >= 10 && collections <= 40, "%llu", (unsigned long long)collections);
+    goo_gc_heap_destroy(heap);
+}
+
 /* External bytes that were given back are a reason to look again. */
 GOO_TEST(gc_spare, freed_external_bytes_are_noticed) {
     GooGcHeap *heap = heap_of("hard=16M,initial=64M");
