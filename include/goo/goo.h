@@ -7,6 +7,7 @@
 #define GOO_GOO_H
 
 #include "goo/allocators.h"
+#include "goo/bridge.h"
 #include "goo/core/types.h"
 #include "goo/gc.h"
 #include "goo/gc/inspect.h"
