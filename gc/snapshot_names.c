@@ -63,7 +63,8 @@ static bool names_grow(GooiSnapshotNames *n) {
     GooAllocator *side = n->heap->side;
     GooiSnapshotNames old = *n;
     uint32_t capacity = old.capacity == 0 ? GOOI_NAMES_MIN : old.capacity * 2;
-    size_t names_size = capacity * sizeof *old.names, places_size = capacity * 2 * sizeof *old.places;
+    size_t names_size = capacity * sizeof *old.names;
+    size_t places_size = capacity * 2 * sizeof *old.places;
     if (capacity > UINT32_MAX / 8) {
         return false;
     }
