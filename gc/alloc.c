@@ -24,6 +24,7 @@
 #include <string.h>
 
 #include "gc/heap.h"
+#include "gc/lock.h"
 #include "runtime/bits.h"
 #include "runtime/platform/platform.h"
 
@@ -283,7 +284,7 @@ static bool alloc_is_allowed(const GooGcMutator *m) {
     GOO_REQUIRE(m != NULL && m->heap->magic == GOOI_HEAP_MAGIC,
                 "goo_gc_alloc: mutator %p of no living heap", (const void *)m);
     GOO_REQUIRE(m->thread_id != 0, "goo_gc_alloc: mutator %p is detached", (const void *)m);
-    if (m->thread_id != gooi_platform_thread_id()) {
+    if (m->thread_id != gooi_thread_here()) {
         errno = EINVAL;
         return false;
     }

@@ -16,6 +16,7 @@
  * Threads: any; under the heap's lock.
  */
 #include "gc/heap.h"
+#include "gc/lock.h"
 #include "runtime/bits.h"
 
 #define GOOI_DECAY_AT_ONCE ((size_t)64 << 20)

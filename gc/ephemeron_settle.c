@@ -26,6 +26,7 @@
 #include <errno.h>
 
 #include "gc/mark.h"
+#include "gc/lock.h"
 #include "runtime/bits.h"
 
 enum {

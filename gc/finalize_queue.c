@@ -27,6 +27,7 @@
  * way out of circles is that every circle would otherwise be a leak.
  */
 #include "gc/trace.h"
+#include "gc/lock.h"
 
 #define GOOI_FINALIZER_INDEX_MIN ((size_t)32)
 

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "gc/heap.h"
+#include "gc/lock.h"
 #include "runtime/globals.h"
 
 static void fork_lock_list(void) {
@@ -119,8 +120,7 @@ static void fork_restore_heap(GooGcHeap *heap) {
         }
         __atomic_store_n(&m->fast.poll, 0, __ATOMIC_RELAXED);
     }
-    gooi_platform_condition_init(&heap->parked); /* nobody waits in this process */
-    gooi_platform_condition_init(&heap->resumed);
+    gooi_lock_forked(heap);
     heap->stopping = heap->stopping && heap->collecting; /* this thread's own collection goes on */
 }
 

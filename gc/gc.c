@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "gc/heap.h"
+#include "gc/lock.h"
 #include "runtime/globals.h"
 #include "runtime/platform/platform.h"
 
@@ -192,12 +193,6 @@ static bool create_init(GooGcHeap *heap) {
     return true;
 }
 
-static void create_deinit_locks(GooGcHeap *heap) {
-    gooi_platform_condition_deinit(&heap->resumed);
-    gooi_platform_condition_deinit(&heap->parked);
-    gooi_platform_mutex_deinit(&heap->lock);
-}
-
 GooGcHeap *goo_gc_heap_create(const GooGcOptions *options) {
     GooGcOptions chosen = options != NULL ? *options : goo_gc_default_options();
     int error = create_check_options(&chosen);
@@ -213,16 +208,14 @@ GooGcHeap *goo_gc_heap_create(const GooGcOptions *options) {
         heap->options = chosen;
         gooi_limit_apply(heap);
         heap->side = side;
-        gooi_platform_mutex_init(&heap->lock);
-        gooi_platform_condition_init(&heap->parked);
-        gooi_platform_condition_init(&heap->resumed);
+        gooi_lock_init(heap);
         if (create_init(heap)) {
             if (gooi_heap_enlist(heap)) {
                 return heap;
             }
             gooi_space_deinit(heap);
         }
-        create_deinit_locks(heap);
+        gooi_lock_deinit(heap);
         side->free(side->context, heap, sizeof *heap, _Alignof(GooGcHeap));
     }
     errno = ENOMEM;
@@ -252,7 +245,7 @@ void goo_gc_heap_destroy(GooGcHeap *heap) {
     gooi_mutators_deinit(heap);
     gooi_space_deinit(heap);
     gooi_heap_unlock(heap);
-    create_deinit_locks(heap);
+    gooi_lock_deinit(heap);
     GooAllocator *side = heap->side;
     side->free(side->context, heap, sizeof *heap, _Alignof(GooGcHeap));
 }

@@ -7,6 +7,7 @@
 #include <errno.h>
 
 #include "gc/heap.h"
+#include "gc/lock.h"
 
 static GooiHandleEntry *handle_entry(GooGcHeap *heap, GooGcHandle h) {
     uint32_t index = (uint32_t)h.bits;

@@ -264,10 +264,12 @@ struct GooGcHeap {
     GooGcListener listener;
     GooGcNamer namer;         /* of snapshots */
 
-    /* safepoint.c */
-    GooiPlatformMutex lock;
-    _Atomic uintptr_t lock_owner; /* thread id; 0: nobody */
+    /* lock.h, safepoint.c */
+    _Atomic uintptr_t lock_owner; /* gooi_thread_here; 0: nobody */
     uint32_t lock_depth;
+    _Atomic uint32_t lock_waiters;
+    GooiPlatformMutex sleep;  /* of whoever waits for one of these: */
+    GooiPlatformCondition freed;  /* the lock is */
     GooGcHeap *next_heap, *previous_heap; /* of gooi_heaps */
     bool stopping;            /* somebody stops the world, or has stopped it */
     GooiPlatformCondition parked; /* a mutator stopped running */
@@ -441,10 +443,6 @@ size_t gooi_large_release_empty(GooGcHeap *heap);
 size_t gooi_large_release_idle(GooGcHeap *heap, uint8_t ticks, size_t most);
 
 /* safepoint.c */
-void gooi_heap_lock(GooGcHeap *heap); /* nests */
-void gooi_heap_unlock(GooGcHeap *heap);
-bool gooi_heap_try_lock(GooGcHeap *heap);
-bool gooi_heap_is_busy_here(const GooGcHeap *heap); /* in a collection or one of its callbacks */
 bool gooi_world_stop(GooGcHeap *heap, GooGcMutator *self);
 void gooi_world_resume(GooGcHeap *heap);
 bool gooi_world_enter(GooGcHeap *heap); /* lock, stop, forbid allocation; false: busy here */

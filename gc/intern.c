@@ -21,6 +21,7 @@
 #include <xxhash.h>
 
 #include "gc/heap.h"
+#include "gc/lock.h"
 #include "gc/intern_table.h"
 #include "runtime/bits.h"
 

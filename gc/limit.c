@@ -21,6 +21,7 @@
  * Threads: any; what counts futile collections is under the heap's lock.
  */
 #include "gc/heap.h"
+#include "gc/lock.h"
 #include "runtime/bits.h"
 #include "runtime/platform/platform.h"
 

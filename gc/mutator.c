@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "gc/heap.h"
+#include "gc/lock.h"
 #include "runtime/globals.h"
 #include "runtime/platform/platform.h"
 #include "runtime/thread.h"
@@ -93,7 +94,7 @@ static GooGcMutator *attach_new(GooGcHeap *heap) {
         gooi_heap_unlock(heap);
         return NULL;
     }
-    m->thread_id = gooi_platform_thread_id();
+    m->thread_id = gooi_thread_here();
     m->attach_count = 1;
     m->state = GOOI_MUTATOR_RUNNING;
     heap->attached_count++;
@@ -135,12 +136,12 @@ static void mutator_leave(GooGcMutator *m) {
     mutator_unlink_here(m);
     gooi_heap_lock(heap);
     gooi_mutator_make_idle(m);
-    gooi_platform_condition_broadcast(&heap->parked);
+    gooi_heap_broadcast(heap, &heap->parked);
     gooi_heap_unlock(heap);
 }
 
 static bool mutator_is_mine(const GooGcMutator *m) {
-    return m->heap != NULL && m->thread_id == gooi_platform_thread_id();
+    return m->heap != NULL && m->thread_id == gooi_thread_here();
 }
 
 void goo_gc_detach(GooGcMutator *m) {
@@ -245,7 +246,7 @@ GOOI_NEVER_INLINE void goo_gc_blocking_begin(GooGcMutator *m) {
     }
     gooi_heap_lock(m->heap);
     m->state = GOOI_MUTATOR_BLOCKING;
-    gooi_platform_condition_broadcast(&m->heap->parked);
+    gooi_heap_broadcast(m->heap, &m->heap->parked);
     gooi_heap_unlock(m->heap);
 }
 

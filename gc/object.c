@@ -7,6 +7,7 @@
  * Threads: the mutator's, or the collector while it is stopped.
  */
 #include "gc/heap.h"
+#include "gc/lock.h"
 #include "runtime/bits.h"
 
 #define GOOI_SMALL_GRANULES (GOOI_SMALL_MAX >> GOOI_GRANULE_LOG2)

@@ -19,6 +19,7 @@
  * world stands still.
  */
 #include "gc/owned.h"
+#include "gc/lock.h"
 
 #include <errno.h>
 
@@ -43,7 +44,7 @@ static GooGcHeap *owned_heap(GooGcMutator *m, const char *call) {
 }
 
 static bool owned_is_mine(const GooGcMutator *m) {
-    return m->thread_id == gooi_platform_thread_id();
+    return m->thread_id == gooi_thread_here();
 }
 
 /* A call that may collect. */

@@ -19,6 +19,7 @@
  * a collection runs, because its finalizers free.
  */
 #include "gc/owned.h"
+#include "gc/lock.h"
 #include "goo/runtime/memory.h"
 #include "runtime/callbacks.h"
 #include "runtime/globals.h"

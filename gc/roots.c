@@ -9,6 +9,7 @@
  * as roots mostly come and go like a stack.
  */
 #include "gc/heap.h"
+#include "gc/lock.h"
 #include "runtime/platform/platform.h"
 
 /* --- slots, pointers, callbacks --- */

@@ -17,72 +17,16 @@
  * WORLD-2  a mutator's `poll` is set only while `stopping` is.
  * WORLD-3  nobody waits for a condition with the lock taken more than once.
  */
-#include "gc/heap.h"
+#include "gc/lock.h"
 
 #define GOOI_LATE_NS ((uint64_t)100000000)
-
-/* --- the lock --- */
-
-void gooi_heap_lock(GooGcHeap *heap) {
-    uintptr_t me = gooi_platform_thread_id();
-    if (atomic_load_explicit(&heap->lock_owner, memory_order_relaxed) != me) {
-        gooi_platform_mutex_lock(&heap->lock);
-        atomic_store_explicit(&heap->lock_owner, me, memory_order_relaxed);
-    }
-    heap->lock_depth++;
-}
-
-/* False: another thread has it. */
-bool gooi_heap_try_lock(GooGcHeap *heap) {
-    uintptr_t me = gooi_platform_thread_id();
-    if (atomic_load_explicit(&heap->lock_owner, memory_order_relaxed) != me) {
-        if (!gooi_platform_mutex_try_lock(&heap->lock)) {
-            return false;
-        }
-        atomic_store_explicit(&heap->lock_owner, me, memory_order_relaxed);
-    }
-    heap->lock_depth++;
-    return true;
-}
-
-void gooi_heap_unlock(GooGcHeap *heap) {
-    if (--heap->lock_depth == 0) {
-        atomic_store_explicit(&heap->lock_owner, 0, memory_order_relaxed);
-        gooi_platform_mutex_unlock(&heap->lock);
-    }
-}
-
-/* Only the owner may read `collecting`, which it changes under the lock. */
-bool gooi_heap_is_busy_here(const GooGcHeap *heap) {
-    return atomic_load_explicit(&heap->lock_owner, memory_order_relaxed) ==
-               gooi_platform_thread_id() &&
-           heap->collecting;
-}
-
-/* Waits with the lock given up. False: the time was over; `ns` 0 has no end. */
-static bool safepoint_wait_for(GooGcHeap *heap, GooiPlatformCondition *condition, uint64_t ns) {
-    GOO_ASSERT(heap->lock_depth == 1, "gc: a wait with the heap's lock taken %u times",
-               heap->lock_depth);
-    uintptr_t me = gooi_platform_thread_id();
-    bool in_time = true;
-    heap->lock_depth = 0;
-    atomic_store_explicit(&heap->lock_owner, 0, memory_order_relaxed);
-    if (ns == 0) {
-        gooi_platform_condition_wait(condition, &heap->lock);
-    } else {
-        in_time = gooi_platform_condition_wait_for(condition, &heap->lock, ns);
-    }
-    atomic_store_explicit(&heap->lock_owner, me, memory_order_relaxed);
-    heap->lock_depth = 1;
-    return in_time;
-}
 
 /* --- the mutator's side --- */
 
 /* Under the lock, by a thread that is not RUNNING on this heap. */
 void gooi_safepoint_wait(GooGcHeap *heap) {
     while (heap->stopping) {
-        safepoint_wait_for(heap, &heap->resumed, 0);
+        gooi_heap_wait(heap, &heap->resumed, 0);
     }
 }
 
@@ -92,7 +36,7 @@ static void safepoint_park_here(const void *stack_pointer, void *mutator) {
     GooGcHeap *heap = m->heap;
     m->stack_pointer = stack_pointer;
     m->state = GOOI_MUTATOR_PARKED;
-    gooi_platform_condition_broadcast(&heap->parked);
+    gooi_heap_broadcast(heap, &heap->parked);
     gooi_safepoint_wait(heap);
     m->state = GOOI_MUTATOR_RUNNING;
 }
@@ -158,9 +102,9 @@ bool gooi_world_stop(GooGcHeap *heap, GooGcMutator *self) {
         uint64_t now = gooi_platform_time_ns();
         if (now >= late_at) {
             world_name_late(heap, self);
-            safepoint_wait_for(heap, &heap->parked, 0);
+            gooi_heap_wait(heap, &heap->parked, 0);
         } else {
-            safepoint_wait_for(heap, &heap->parked, late_at - now);
+            gooi_heap_wait(heap, &heap->parked, late_at - now);
         }
     }
     return true;
@@ -169,7 +113,7 @@ bool gooi_world_stop(GooGcHeap *heap, GooGcMutator *self) {
 void gooi_world_resume(GooGcHeap *heap) {
     heap->stopping = false;
     world_set_polls(heap, NULL, 0);
-    gooi_platform_condition_broadcast(&heap->resumed);
+    gooi_heap_broadcast(heap, &heap->resumed);
 }
 
 /* For what looks at the whole heap: the calling thread's own memory is taken off the fast path, so

@@ -4,6 +4,7 @@
  * that are in use is counted when somebody asks.
  */
 #include "gc/heap.h"
+#include "gc/lock.h"
 #include "runtime/callbacks.h"
 #include "runtime/platform/platform.h"
 
@@ -12,7 +13,7 @@
 static void stats_add_current(const GooGcHeap *heap, GooGcStats *s) {
     s->allocated_bytes += heap->since_bytes;
     for (const GooGcMutator *m = heap->mutators; m != NULL; m = m->next) {
-        if (m->state != GOOI_MUTATOR_RUNNING || m->thread_id == gooi_platform_thread_id()) {
+        if (m->state != GOOI_MUTATOR_RUNNING || m->thread_id == gooi_thread_here()) {
             s->allocated_bytes += m->since_bytes + (m->fast.cursor - m->span_start);
             s->allocated_objects += gooi_region_objects(m->small) + gooi_region_objects(m->medium);
         }

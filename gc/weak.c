@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "gc/heap.h"
+#include "gc/lock.h"
 
 typedef struct GooiWeakHook {
     void (*fn)(GooGcHeap *heap, void *user);

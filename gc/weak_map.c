@@ -16,6 +16,7 @@
 #include <errno.h>
 
 #include "gc/heap.h"
+#include "gc/lock.h"
 #include "runtime/bits.h"
 
 #define GOOI_WEAK_MAP_MIN ((size_t)8)

@@ -1,0 +1,72 @@
+/* The heap's lock where it is not free, and waiting under it (gc/lock.h has the picture).
+ *
+ * Who waits for a condition takes the mutex before it gives the lock up, and who broadcasts has the
+ * lock when it takes the mutex: so a change made under the lock is never missed.
+ */
+#include "gc/lock.h"
+
+void gooi_heap_lock_slow(GooGcHeap *heap, uintptr_t me) {
+    uintptr_t nobody = 0;
+    gooi_platform_mutex_lock(&heap->sleep);
+    atomic_fetch_add(&heap->lock_waiters, 1);
+    while (!atomic_compare_exchange_strong(&heap->lock_owner, &nobody, me)) {
+        nobody = 0;
+        gooi_platform_condition_wait(&heap->freed, &heap->sleep);
+    }
+    atomic_fetch_sub(&heap->lock_waiters, 1);
+    gooi_platform_mutex_unlock(&heap->sleep);
+    heap->lock_depth = 1;
+}
+
+void gooi_heap_wake_waiters(GooGcHeap *heap) {
+    gooi_heap_broadcast(heap, &heap->freed);
+}
+
+bool gooi_heap_wait(GooGcHeap *heap, GooiPlatformCondition *condition, uint64_t ns) {
+    GOO_ASSERT(heap->lock_depth == 1, "gc: a wait with the heap's lock taken %u times",
+               heap->lock_depth);
+    bool in_time = true;
+    gooi_platform_mutex_lock(&heap->sleep);
+    heap->lock_depth = 0;
+    atomic_exchange(&heap->lock_owner, 0);
+    if (atomic_load(&heap->lock_waiters) != 0) {
+        gooi_platform_condition_broadcast(&heap->freed);
+    }
+    if (ns == 0) {
+        gooi_platform_condition_wait(condition, &heap->sleep);
+    } else {
+        in_time = gooi_platform_condition_wait_for(condition, &heap->sleep, ns);
+    }
+    gooi_platform_mutex_unlock(&heap->sleep);
+    gooi_heap_lock(heap);
+    return in_time;
+}
+
+void gooi_heap_broadcast(GooGcHeap *heap, GooiPlatformCondition *condition) {
+    gooi_platform_mutex_lock(&heap->sleep);
+    gooi_platform_condition_broadcast(condition);
+    gooi_platform_mutex_unlock(&heap->sleep);
+}
+
+static void lock_init_conditions(GooGcHeap *heap) {
+    gooi_platform_mutex_init(&heap->sleep);
+    gooi_platform_condition_init(&heap->freed);
+    gooi_platform_condition_init(&heap->parked);
+    gooi_platform_condition_init(&heap->resumed);
+}
+
+void gooi_lock_init(GooGcHeap *heap) {
+    lock_init_conditions(heap);
+}
+
+void gooi_lock_deinit(GooGcHeap *heap) {
+    gooi_platform_condition_deinit(&heap->resumed);
+    gooi_platform_condition_deinit(&heap->parked);
+    gooi_platform_condition_deinit(&heap->freed);
+    gooi_platform_mutex_deinit(&heap->sleep);
+}
+
+void gooi_lock_forked(GooGcHeap *heap) {
+    lock_init_conditions(heap);
+    atomic_store(&heap->lock_waiters, 0);
+}
