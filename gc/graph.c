@@ -15,7 +15,7 @@ typedef struct GraphRun {
     void *arg;
 } GraphRun;
 
-/* The lowest address of the stack that `address` is on. */
+/* The lowest address of the stack that `address` is on; `address` where that is not scanned. */
 static const void *graph_stack_bottom(const GooGcMutator *m, const void *address) {
     const GooiStack *stacks = m->stacks.items;
     for (size_t i = 0; i < m->stacks.count; i++) {
@@ -23,7 +23,7 @@ static const void *graph_stack_bottom(const GooGcMutator *m, const void *address
             return stacks[i].low;
         }
     }
-    return m->stack_low;
+    return m->stack_low != NULL ? m->stack_low : address;
 }
 
 static void graph_run_here(const void *stack_pointer, void *arg) {
