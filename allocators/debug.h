@@ -1,18 +1,22 @@
 /* The insides of the debug allocator, shared by its files. Private to allocators/debug*.c.
  *
- *     debug.c         the mechanism: alloc, realloc, free, reset, destroy; canaries, quarantine
- *     debug_table.c   which addresses have a record; the filter in front of it
- *     debug_stack.c   where a program is: return addresses, found fast, each stack kept once
- *     debug_report.c  words about faults and leaks
- *     debug_claims.c  what passes without a record, and what the parent takes back unasked
+ *     debug.c             the mechanism: alloc, realloc, resize, free, reset, destroy
+ *     debug_guard.*       where a block lies in its parent's; canaries, poison, damage
+ *     debug_quarantine.c  freed blocks, held back
+ *     debug_records.c     records, and which address has which
+ *     debug_thread.c      what is known of each thread
+ *     debug_stack.c       where a program is: return addresses, found fast
+ *     debug_origin.c      each stack and site once
+ *     debug_report.c      words about faults and leaks
+ *     debug_claims.c      what passes without a record, and what the parent takes back unasked
  *
  *     parent's block:  | front canary | the caller's bytes | back canary |
- *     record:          address, size, alignment, site and stack of allocation and free
+ *     record:          address, size, alignment, origin of allocation and free
  *
  *     alloc ──▶ LIVE ──free──▶ QUARANTINED (poisoned or inaccessible) ──leaves──▶ GONE or no record
  *
- *   DEBUG-1  an address has at most one record; a record in the table is LIVE, QUARANTINED or GONE,
- *            and GONE only with retain_metadata
+ *   DEBUG-1  an address has at most one record, which is LIVE, QUARANTINED or GONE, and GONE only
+ *            with retain_metadata
  *   DEBUG-2  records lie apart from the blocks, in system memory, so that no overrun reaches them
  *   DEBUG-3  no lock is held while the panic handler or a callback runs, or the parent allocates
  *   DEBUG-4  a fault that was found leaves everything as it was, but that its block is not reported
@@ -22,71 +26,17 @@
 #define GOOI_ALLOCATORS_DEBUG_H
 
 #include "allocators/claims.h"
+#include "allocators/debug_origin.h"
+#include "allocators/debug_records.h"
 #include "goo/allocators/debug.h"
 #include "runtime/base.h"
 #include "runtime/globals.h"
+#include "runtime/memory.h"
+#include "runtime/platform/platform.h"
 
 #include <stdatomic.h>
 
-enum { DEBUG_STACK_MAX = 64, DEBUG_NAME_SIZE = 32, DEBUG_LINE_SIZE = 400 };
-
-/* A stack, kept once however many blocks were allocated there. */
-typedef struct DebugStack {
-    uint64_t hash;
-    size_t depth;
-    void *frames[]; /* return addresses, innermost first */
-} DebugStack;
-
-typedef enum DebugState { DEBUG_LIVE, DEBUG_QUARANTINED, DEBUG_GONE } DebugState;
-enum {
-    DEBUG_PAGED = 1,     /* has whole pages to itself */
-    DEBUG_PROTECTED = 2, /* and they are inaccessible */
-    DEBUG_REPORTED = 4,  /* its damage was reported (DEBUG-4) */
-    DEBUG_PERSISTS = 8,
-    DEBUG_WHOLE_PAGES = 16 /* GOO_ALLOC_PAGE */
-};
-
-typedef struct DebugRecord {
-    uint8_t *ptr;
-    size_t size;
-    struct DebugRecord *next; /* in the quarantine, or of the unused ones */
-    const DebugStack *stack, *free_stack;
-    GooiSite site, free_site;
-    GooAllocOptions note; /* who counts it above (GOOI_ALLOC_NOTED) */
-    uint8_t state, flags, alignment_log2;
-} DebugRecord;
-
-/* One byte for some addresses: how many records they have. 0: none. Grows by being replaced; old
- * ones stay for threads that still look at them. */
-typedef struct DebugFilter {
-    struct DebugFilter *older;
-    unsigned shift;
-    size_t size;
-    _Atomic uint8_t counts[];
-} DebugFilter;
-
-/* The address again, so that a lookup touches one record at most. */
-typedef struct DebugSlot {
-    void *ptr;
-    DebugRecord *record; /* NULL: empty */
-} DebugSlot;
-
-typedef struct DebugTable {
-    DebugSlot *slots; /* open addressing */
-    unsigned shift;   /* of the hash, to an index */
-    size_t capacity, count;
-    DebugRecord *unused;
-    void *chunks; /* of records, linked by their first word */
-    _Atomic(DebugFilter *) filter;
-} DebugTable;
-
-typedef struct DebugStacks {
-    DebugStack **slots;
-    size_t capacity, count;
-    uint8_t *cursor, *limit; /* of the newest chunk of stacks */
-    void *chunks;
-    _Atomic uint64_t *strides; /* debug_stack.c */
-} DebugStacks;
+enum { DEBUG_NAME_SIZE = 32, DEBUG_LINE_SIZE = 400 };
 
 typedef struct DebugAllocator {
     GooiExtendedAllocator head;
@@ -94,50 +44,79 @@ typedef struct DebugAllocator {
     GooiClaimant claimant;
     GooDebugOptions options; /* with the defaults filled in */
     char name[DEBUG_NAME_SIZE];
-    uint64_t secret; /* of canaries */
+    uint64_t secret; /* of canaries; also tells this allocator from all others */
     size_t page_size;
-    _Atomic uint32_t sample_count;
-    atomic_flag lock; /* guards what follows */
+    size_t front, around; /* bytes before a plain block, and in all (debug_guard.h) */
+    bool shared;          /* the parent is thread-safe */
+    bool poisons;         /* a tool watches memory (runtime/poison.h) */
+    DebugOrigins origins;
+    _Atomic(DebugThread *) threads; /* grows at the head */
+    atomic_flag lock;               /* guards what follows */
     size_t live_count;
-    DebugTable table;
-    DebugStacks stacks;
-    DebugRecord *oldest, *newest; /* the quarantine, first in first out */
-    size_t quarantined_bytes;
+    DebugRecords records;
+    uint32_t *held;                         /* numbers of records in the quarantine, a ring */
+    uint32_t held_capacity, oldest, newest; /* a power of two; of those that ever came and left */
+    size_t held_bytes;
     bool resetting; /* what the parent takes back is known */
 } DebugAllocator;
 
-void gooi_debug_lock(DebugAllocator *d);
-void gooi_debug_unlock(DebugAllocator *d);
+void gooi_debug_wait(DebugAllocator *d);
 
-/* --- debug_table.c; under the lock --- */
-bool gooi_debug_table_init(DebugTable *t, bool filtered);
-void gooi_debug_table_deinit(DebugTable *t);
-DebugRecord *gooi_debug_table_find(const DebugTable *t, const void *ptr);
-/* A record for an address that has none, or NULL: no memory. */
-DebugRecord *gooi_debug_table_add(DebugTable *t, void *ptr);
-void gooi_debug_table_remove(DebugTable *t, DebugRecord *record);
-/* Without the lock. False: the address has no record for sure. */
-bool gooi_debug_table_may_have(const DebugTable *t, const void *ptr);
+/* Not over a parent for one thread, nor in a process with no other thread, which none can enter
+ * while the lock would be held. */
+static inline bool gooi_debug_must_lock(const DebugAllocator *d) {
+    return d->shared && !gooi_platform_single_threaded();
+}
 
-/* --- debug_stack.c --- */
+/* Whether there is a lock to give back. */
+static inline bool gooi_debug_lock(DebugAllocator *d) {
+    if (!gooi_debug_must_lock(d)) {
+        return false;
+    }
+    if (GOOI_UNLIKELY(atomic_flag_test_and_set_explicit(&d->lock, memory_order_acquire))) {
+        gooi_debug_wait(d);
+    }
+    return true;
+}
 
-/* Where a mechanism was called from: the frame of the function that says DEBUG_HERE(). */
-typedef struct DebugHere {
-    void *frames[DEBUG_STACK_MAX];
-    size_t depth;
-} DebugHere;
-#define DEBUG_HERE(d, here)                                                                        \
-    gooi_debug_stack_capture((d), (here), __builtin_return_address(0),                             \
-                             (uintptr_t)__builtin_frame_address(0) + 2 * sizeof(void *))
+static inline void gooi_debug_unlock(DebugAllocator *d, bool locked) {
+    if (locked) {
+        atomic_flag_clear_explicit(&d->lock, memory_order_release);
+    }
+}
 
-bool gooi_debug_stacks_init(DebugStacks *s, bool wanted);
-void gooi_debug_stacks_deinit(DebugStacks *s);
-void gooi_debug_stack_capture(DebugAllocator *d, DebugHere *here, void *return_address,
-                              uintptr_t stack_pointer);
-/* Under the lock. NULL: there is none, or no memory for it. */
-const DebugStack *gooi_debug_stack_intern(DebugStacks *s, const DebugHere *here);
+/* --- debug_thread.c --- */
 
-/* --- debug_report.c --- */
+/* What the allocator knows of the calling thread takes its seat, in which it is found at once. */
+GOOI_NEVER_INLINE DebugThread *gooi_debug_take_seat(DebugAllocator *d);
+void gooi_debug_threads_deinit(DebugAllocator *d);
+
+/* The calling thread's; NULL: no memory. */
+static inline DebugThread *gooi_debug_thread(DebugAllocator *d) {
+    return GOOI_LIKELY(gooi_debug_seat.allocator == d->secret) ? gooi_debug_seat.thread
+                                                               : gooi_debug_take_seat(d);
+}
+
+/* Where a mechanism was called from, by its own return address and frame: DEBUG_HERE. */
+static inline DebugOrigin gooi_debug_here(DebugAllocator *d, const void *return_address,
+                                          uintptr_t stack_pointer) {
+    DebugOrigin origin = 0;
+    if (d->options.stack_depth != 0) {
+        origin = gooi_debug_stack_find(&d->origins, gooi_debug_thread(d), d->options.stack_depth,
+                                       (uintptr_t)return_address, stack_pointer);
+    }
+    GooiSite site = gooi_site;
+    return site.file == NULL ? origin : gooi_debug_origin_at(&d->origins, origin, site);
+}
+#define DEBUG_HERE(d)                                                                              \
+    gooi_debug_here((d), __builtin_return_address(0),                                              \
+                    (uintptr_t)__builtin_frame_address(0) + 2 * sizeof(void *))
+
+/* --- debug.c --- */
+bool gooi_debug_is(const GooAllocator *a);
+
+/* --- faults --- */
+
 typedef enum DebugFaultKind {
     DEBUG_FAULT_NONE,
     DEBUG_DOUBLE_FREE,
@@ -155,48 +134,80 @@ typedef struct DebugFault {
     void *ptr;
     size_t size, alignment; /* as the call had them */
     ptrdiff_t offset;       /* of the first byte that was changed */
-    GooiSite site;          /* of the call */
+    DebugOrigin origin;     /* of the call */
     DebugRecord record;     /* a copy; of the block, if it has one */
 } DebugFault;
 
-/* One line of text about a fault. */
-void gooi_debug_describe(const DebugAllocator *d, const DebugFault *fault, char *line);
-/* Writes all about it to the report, and calls the panic handler with the line. */
-GOOI_NORETURN GOOI_COLD void gooi_debug_raise(DebugAllocator *d, const DebugFault *fault,
-                                              const DebugHere *here);
-/* Leaks as the leak mode says, but for the panic: its line is in `line`, "" if none is due. */
-size_t gooi_debug_leaks(DebugAllocator *d, FILE *report, char *line);
-
-/* What is said at destroy: leaks and damage; `line`: of a panic that is due, or "". */
-void gooi_debug_final_report(DebugAllocator *d, char *line);
-
 /* --- debug_claims.c --- */
 
-/* A block of the parent's, as it is. */
-void *gooi_debug_alloc_unwatched(DebugAllocator *d, size_t size, size_t alignment,
-                                 GooAllocOptions options);
-void gooi_debug_free_unwatched(DebugAllocator *d, void *ptr, size_t size, size_t alignment);
+/* A new block of the parent's, claimed. It fails as the parent does. */
+static GOOI_ALWAYS_INLINE void *gooi_debug_obtain(DebugAllocator *d, size_t size, size_t alignment,
+                                                  GooAllocOptions options) {
+    GooAllocator *parent = d->parent;
+    options = gooi_claimant_options(&d->claimant, options) & ~(GooAllocOptions)GOO_ALLOC_NOFAIL;
+    void *p = GOOI_LIKELY(gooi_memory_direct(parent) && (options & GOO_ALLOC_PAGE) == 0)
+                  ? parent->alloc(parent->context, size, alignment, options)
+                  : gooi_memory_alloc_claimed(parent, size, alignment, options);
+    if (GOOI_UNLIKELY(d->claimant.keeps_shares) && p != NULL) {
+        gooi_claimant_got(&d->claimant, p, size);
+    }
+    return p;
+}
+
+/* Gives a block back to the parent. */
+static GOOI_ALWAYS_INLINE void gooi_debug_release(DebugAllocator *d, void *ptr, size_t size,
+                                                  size_t alignment) {
+    gooi_claimant_gives(&d->claimant, ptr, size);
+    gooi_memory_release(d->parent, ptr, size, 0, alignment, "goo_memory_free");
+}
+
 void *gooi_debug_realloc_unwatched(DebugAllocator *d, void *ptr, size_t old_size, size_t new_size,
                                    size_t alignment, GooAllocOptions options);
+bool gooi_debug_resize_parents(DebugAllocator *d, void *ptr, size_t old_size, size_t new_size,
+                               size_t alignment);
 /* A block goes with its parent's. Who counts it is told, and its record goes. Under the lock. */
-void gooi_debug_lose(DebugAllocator *d, DebugRecord *r);
+void gooi_debug_lose(DebugAllocator *d, DebugRecord *record, DebugOrigin origin);
 /* The parent takes blocks back without a free each. */
 void gooi_debug_lost(GooiClaimant *c, const GooiLoss *loss);
 
-/* --- debug.c --- */
-bool gooi_debug_is(const GooAllocator *a);
+/* --- debug_quarantine.c --- */
 
-/* Where a block lies in its parent's. */
-typedef struct DebugLayout {
-    size_t front, total, alignment; /* of the parent's block */
-} DebugLayout;
-DebugLayout gooi_debug_layout(const DebugAllocator *d, const DebugRecord *r);
-void gooi_debug_unprotect(const DebugAllocator *d, DebugRecord *r);
+/* A block that left the quarantine, on its way to the parent. */
+typedef struct DebugLeaving {
+    void *base;
+    size_t size, alignment;
+} DebugLeaving;
 
-/* What is wrong with a block's canaries or poison; under the lock. The record's copy, ptr and
- * offset are filled in. */
-DebugFault gooi_debug_damage(const DebugAllocator *d, const DebugRecord *record);
-/* Whether the parent still has this block, as far as it can say. */
-bool gooi_debug_is_held(const DebugAllocator *d, const DebugRecord *record);
+/* Blocks on their way out, more than that wait for the next free, and damage to one of them. */
+enum { DEBUG_BATCH = 16 };
+typedef struct DebugLeavers {
+    DebugFault fault;
+    size_t count;
+    DebugLeaving blocks[DEBUG_BATCH];
+} DebugLeavers;
+
+/* Under the lock: a live block, whose canaries are sound unless it is REPORTED, is held back, and
+ * others leave. */
+void gooi_debug_hold(DebugAllocator *d, DebugRecord *record, DebugLeavers *leavers);
+/* Without the lock: gives them to the parent. */
+static inline void gooi_debug_give_back(DebugAllocator *d, const DebugLeavers *leavers) {
+    for (size_t i = 0; i < leavers->count; i++) {
+        const DebugLeaving *block = &leavers->blocks[i];
+        gooi_debug_release(d, block->base, block->size, block->alignment);
+    }
+}
+/* Without the lock. The fault of the first that was damaged, or NONE. */
+DebugFault gooi_debug_empty_quarantine(DebugAllocator *d);
+/* Under the lock: a block that is held back leaves without a look; its memory is gone already. */
+void gooi_debug_release_held(DebugAllocator *d, DebugRecord *record);
+/* Nobody else uses the allocator: a block that is held back can be touched again. */
+void gooi_debug_unhide(const DebugAllocator *d, DebugRecord *record);
+
+/* --- debug_report.c --- */
+
+/* Writes all about it to the report, and calls the panic handler with a line. */
+GOOI_NORETURN GOOI_COLD void gooi_debug_raise(DebugAllocator *d, const DebugFault *fault);
+/* What is said at destroy: leaks and damage; `line`: of a panic that is due, or "". */
+void gooi_debug_final_report(DebugAllocator *d, char *line);
 
 #endif

@@ -11,28 +11,12 @@
  * settles only what its own front door counted; a request that comes with a claim gets a record.
  * Damage to blocks that go this way is not looked for: a reset of the debug allocator does that.
  */
-#include "allocators/debug.h"
-
+#include "allocators/debug_guard.h"
 #include "goo/runtime/memory.h"
 #include "runtime/bits.h"
 #include "runtime/memory.h"
 
 /* --- without a record --- */
-
-void *gooi_debug_alloc_unwatched(DebugAllocator *d, size_t size, size_t alignment,
-                                 GooAllocOptions options) {
-    options = gooi_claimant_options(&d->claimant, options) & ~(GooAllocOptions)GOO_ALLOC_NOFAIL;
-    void *p = gooi_memory_alloc_claimed(d->parent, size, alignment, options);
-    if (p != NULL) {
-        gooi_claimant_got(&d->claimant, p, size);
-    }
-    return p;
-}
-
-void gooi_debug_free_unwatched(DebugAllocator *d, void *ptr, size_t size, size_t alignment) {
-    gooi_claimant_gives(&d->claimant, ptr, size);
-    goo_memory_free_options(d->parent, ptr, size, alignment);
-}
 
 void *gooi_debug_realloc_unwatched(DebugAllocator *d, void *ptr, size_t old_size, size_t new_size,
                                    size_t alignment, GooAllocOptions options) {
@@ -46,36 +30,36 @@ void *gooi_debug_realloc_unwatched(DebugAllocator *d, void *ptr, size_t old_size
     return p;
 }
 
-/* --- taken back --- */
-
-void gooi_debug_lose(DebugAllocator *d, DebugRecord *r) {
-    GooAllocator *a = &d->head.allocator;
-    if (r->state == DEBUG_LIVE) {
-        d->live_count--;
-        if ((r->note & GOOI_ALLOC_COUNTED) != 0) {
-            size_t header = (r->note & GOOI_ALLOC_HEADER) != 0 ? GOO_DEFAULT_ALIGNMENT : 0;
-            gooi_memory_settle(a, r->size, header, 1);
-        }
-        if ((r->note & GOOI_ALLOC_CLAIM) != 0) {
-            gooi_claims_lost(a, r->note, r->ptr, r->size);
-        }
+bool gooi_debug_resize_parents(DebugAllocator *d, void *ptr, size_t old_size, size_t new_size,
+                               size_t alignment) {
+    bool resized = goo_memory_resize_options(d->parent, ptr, old_size, new_size, alignment);
+    if (resized && GOOI_UNLIKELY(d->claimant.keeps_shares)) {
+        gooi_share_add(gooi_claimant_share(&d->claimant, ptr), new_size - old_size, 0);
     }
-    r->state = DEBUG_GONE;
-    if (!d->options.retain_metadata) {
-        gooi_debug_table_remove(&d->table, r);
-    }
+    return resized;
 }
 
-/* Takes a block out of the quarantine. Under the lock. */
-static void debug_release_held(DebugAllocator *d, DebugRecord *r) {
-    DebugRecord *before = NULL;
-    for (DebugRecord *item = d->oldest; item != r; item = item->next) {
-        before = item;
+/* --- taken back --- */
+
+void gooi_debug_lose(DebugAllocator *d, DebugRecord *r, DebugOrigin origin) {
+    GooAllocator *a = &d->head.allocator;
+    if (gooi_debug_state(r) == DEBUG_LIVE) {
+        GooAllocOptions note = (GooAllocOptions)r->note;
+        size_t size = gooi_debug_size(r);
+        d->live_count--;
+        if ((note & GOOI_ALLOC_COUNTED) != 0) {
+            size_t header = (note & GOOI_ALLOC_HEADER) != 0 ? GOO_DEFAULT_ALIGNMENT : 0;
+            gooi_memory_settle(a, size, header, 1);
+        }
+        if ((note & GOOI_ALLOC_CLAIM) != 0) {
+            gooi_claims_lost(a, note, r->ptr, size);
+        }
+        r->free_origin = origin;
     }
-    *(before != NULL ? &before->next : &d->oldest) = r->next;
-    d->newest = d->newest == r ? before : d->newest;
-    d->quarantined_bytes -= r->size;
-    gooi_debug_unprotect(d, r);
+    r->shape |= DEBUG_GONE;
+    if (!d->options.retain_metadata) {
+        gooi_debug_records_remove(&d->records, r);
+    }
 }
 
 /* The record of a block that begins at `base` for the parent. How far the caller's part is from
@@ -83,8 +67,9 @@ static void debug_release_held(DebugAllocator *d, DebugRecord *r) {
 static DebugRecord *debug_find_base(DebugAllocator *d, uint8_t *base, size_t size) {
     for (size_t alignment = GOO_DEFAULT_ALIGNMENT; alignment < size; alignment *= 2) {
         size_t front = gooi_align_up(d->options.canary_bytes, alignment);
-        DebugRecord *r = gooi_debug_table_find(&d->table, base + front);
-        if (r != NULL && r->state != DEBUG_GONE && gooi_debug_layout(d, r).front == front) {
+        DebugRecord *r = gooi_debug_records_find(&d->records, base + front);
+        if (r != NULL && gooi_debug_state(r) != DEBUG_GONE &&
+            gooi_debug_layout(d, r).front == front) {
             return r;
         }
     }
@@ -92,28 +77,28 @@ static DebugRecord *debug_find_base(DebugAllocator *d, uint8_t *base, size_t siz
 }
 
 static void debug_lose_any(DebugAllocator *d, DebugRecord *r) {
-    if (r->state == DEBUG_QUARANTINED) {
-        debug_release_held(d, r);
+    if (gooi_debug_state(r) == DEBUG_QUARANTINED) {
+        gooi_debug_release_held(d, r);
     }
-    gooi_debug_lose(d, r);
+    gooi_debug_lose(d, r, 0);
 }
 
 /* All that lie in a base, sampled or not. Of the others only the sum is known. */
 static void debug_lose_all_in(DebugAllocator *d, const GooiLoss *loss) {
     GooiLoss rest = *loss;
-    for (size_t i = 0; i < d->table.capacity;) {
-        DebugRecord *r = d->table.slots[i].record;
-        if (r == NULL || r->state == DEBUG_GONE ||
+    for (uint32_t i = 1; i < d->records.limit; i++) {
+        DebugRecord *r = &d->records.all[i];
+        uint64_t state = gooi_debug_state(r);
+        if (state == DEBUG_UNUSED || state == DEBUG_GONE ||
             (d->claimant.divided && !goo_allocator_owns(loss->base, r->ptr))) {
-            i++;
             continue;
         }
         rest.bytes -= gooi_debug_layout(d, r).total;
         rest.count--;
-        if (r->state == DEBUG_LIVE && (r->note & GOOI_ALLOC_HEADER) != 0) {
+        if (state == DEBUG_LIVE && (r->note & GOOI_ALLOC_HEADER) != 0) {
             rest.header -= GOO_DEFAULT_ALIGNMENT;
         }
-        debug_lose_any(d, r); /* may move another one to this slot */
+        debug_lose_any(d, r);
     }
     if (rest.count != 0 && gooi_memory_watched(&d->head.allocator)) {
         gooi_memory_settle(&d->head.allocator, rest.bytes, rest.header, rest.count);
@@ -122,7 +107,7 @@ static void debug_lose_all_in(DebugAllocator *d, const GooiLoss *loss) {
 
 void gooi_debug_lost(GooiClaimant *c, const GooiLoss *loss) {
     DebugAllocator *d = (DebugAllocator *)(void *)c->self;
-    gooi_debug_lock(d);
+    bool locked = gooi_debug_lock(d);
     if (loss->ptr == NULL && !d->resetting) {
         debug_lose_all_in(d, loss);
     } else if (!d->resetting) {
@@ -133,5 +118,5 @@ void gooi_debug_lost(GooiClaimant *c, const GooiLoss *loss) {
             gooi_memory_settle(c->self, loss->bytes, loss->header, 1);
         }
     }
-    gooi_debug_unlock(d);
+    gooi_debug_unlock(d, locked);
 }

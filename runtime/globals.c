@@ -59,6 +59,7 @@ GOOI_THREAD_LOCAL int gooi_callback_running = 0;
 
 GooiBlocks gooi_blocks;
 GOOI_THREAD_LOCAL GooiSite gooi_site = {NULL, 0};
+GOOI_THREAD_LOCAL GooiDebugSeat gooi_debug_seat = {0, NULL};
 _Atomic size_t gooi_limit_max = 0;
 _Atomic size_t gooi_limit_used = 0;
 GOOI_THREAD_LOCAL GooiPending *gooi_pending = NULL;

@@ -215,6 +215,13 @@ static inline size_t gooi_take_hidden(void) {
  * that wraps below 0 when blocks from before are freed. */
 extern GOOI_HIDDEN _Atomic size_t gooi_limit_max;
 extern GOOI_HIDDEN _Atomic size_t gooi_limit_used;
+/* The debug allocator that this thread used last, and what that knows of the thread
+ * (allocators/debug_thread.c). */
+typedef struct GooiDebugSeat {
+    uint64_t allocator; /* its secret; 0: none */
+    void *thread;
+} GooiDebugSeat;
+extern GOOI_THREAD_LOCAL GooiDebugSeat gooi_debug_seat;
 
 /* Allocators by name (runtime/registry.h). */
 typedef struct GooiRegistry GooiRegistry;

@@ -64,6 +64,10 @@ unsigned gooi_platform_core_count(void); /* that this process may use; at least 
 /* A number that differs between live threads and is not 0. */
 uintptr_t gooi_platform_thread_id(void);
 
+/* Whether the process has no other thread, so that a lock that no one else can want may be left
+ * out. False where unknown. */
+bool gooi_platform_single_threaded(void);
+
 /* Lets another thread run, if one wants to. */
 void gooi_platform_yield(void);
 

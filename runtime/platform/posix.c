@@ -30,6 +30,12 @@
 #include <sys/uio.h>
 #include <time.h>
 #include <unwind.h>
+#if defined(__has_include)
+#if __has_include(<sys/single_threaded.h>)
+#include <sys/single_threaded.h> /* glibc 2.32 */
+#define POSIX_TELLS_SINGLE_THREADED 1
+#endif
+#endif
 #include <unistd.h>
 
 /* Linux 5.14; older headers lack the name and older kernels answer EINVAL. */
@@ -147,6 +153,14 @@ unsigned gooi_platform_core_count(void) {
 uintptr_t gooi_platform_thread_id(void) {
     static GOOI_THREAD_LOCAL char posix_thread_marker;
     return (uintptr_t)&posix_thread_marker;
+}
+
+bool gooi_platform_single_threaded(void) {
+#if defined(POSIX_TELLS_SINGLE_THREADED)
+    return __libc_single_threaded != 0;
+#else
+    return false;
+#endif
 }
 
 /* Asking takes a pass through /proc/self/maps on the main thread, so the answer is kept. */

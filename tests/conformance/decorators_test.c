@@ -110,8 +110,7 @@ static const Conformance debug_over_malloc = {.make = make_debug_over_malloc,
                                               .name = "debug",
                                               .holds_blocks = true,
                                               .guards = true,
-                                              .capabilities =
-                                                  GOO_ALLOCATOR_FREES | GOO_ALLOCATOR_THREAD_SAFE};
+                                              .capabilities = SYSTEM_CAPABILITIES};
 
 BLOCK_CASES(debug)
 BLOCK_CASES(debug_over_malloc)

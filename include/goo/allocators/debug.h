@@ -48,7 +48,7 @@ typedef struct GooDebugOptions {
     FILE *report;            /* where details of faults, and leaks at destroy, are written;
                                 NULL: the panic handler only */
     size_t stack_depth;      /* return addresses kept of a stack, at most 64; 0: 16 */
-    size_t quarantine_bytes; /* freed bytes held back, poisoned; 0: 64 KiB */
+    size_t quarantine_bytes; /* freed bytes held back, poisoned; 0: 64 KiB, sampled 16 KiB */
     size_t canary_bytes;     /* guarded on each side of a block; 0: 16; at most 4,096 */
     uint32_t sample_every;   /* every n-th allocation is watched, the others pass; 0, 1: each */
     bool never_unmap;     /* each block has its own pages, inaccessible once freed, never reused */
@@ -71,8 +71,14 @@ typedef struct GooDebugOptions {
  * Owner: the caller, until goo_allocator_destroy, which reports leaks as leak_mode says and frees
  * all that is live; a panic that is due then comes when everything is freed.
  * Threads: any over a thread-safe parent, else one at a time.
- * Cost: two stack walks and a lock per block, canaries and poison; its records lie in system
- * memory, about 100 bytes for a block. */
+ * goo_memory_resize works in place where the parent can; realloc always moves, so that a stale
+ * pointer is found.
+ * Under AddressSanitizer and valgrind what is held back is hidden from the program.
+ *
+ * Cost: where little is done but allocate, a block that is allocated and freed costs some 75 to 100
+ * ns more than malloc's with its stacks, 2 ns when it is not sampled; a lock once other threads
+ * exist. Records lie in system memory: 36 to 50 bytes for a block, 16 for each frame that tells
+ * different stacks apart. */
 GOO_API GooAllocator *goo_debug_allocator_create(GooAllocator *parent,
                                                  const GooDebugOptions *options);
 
