@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "goo/runtime/features.h"
+#include "inspect.h"
 #include "options.h"
 #include "repl.h"
 #include "source.h"
@@ -39,6 +40,20 @@ static int main_run_file(Vm *vm, const char *path) {
     }
 }
 
+/* What the user asked to be told at the end. The first thing that went wrong is the exit status. */
+static int main_report(Vm *vm, const Options *options, int status) {
+    if (options->gc_stats) {
+        stats_table_print(vm->heap, stderr);
+    }
+    if (options->why != NULL && !inspect_why_alive(vm, options->why, stderr)) {
+        status = status == EXIT_OK ? EXIT_USAGE : status;
+    }
+    if (options->snapshot != NULL && !inspect_write_snapshot(vm, options->snapshot)) {
+        status = status == EXIT_OK ? EXIT_FILE : status;
+    }
+    return status;
+}
+
 static int main_run(const Options *options) {
     Vm *vm = vm_create(&options->heap);
     if (vm == NULL) {
@@ -61,9 +76,7 @@ static int main_run(const Options *options) {
         fprintf(stderr, "lox: could not write the output: %s\n", strerror(errno));
         status = EXIT_FILE;
     }
-    if (options->gc_stats) {
-        stats_table_print(vm->heap, stderr);
-    }
+    status = main_report(vm, options, status);
     vm_destroy(vm);
     return status;
 }

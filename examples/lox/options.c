@@ -10,13 +10,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OPTIONS_INITIAL_BYTES = 1024 * 1024 };
+enum { OPTIONS_INITIAL_BYTES = 1024 * 1024, OPTIONS_MARKERS_MAX = 8 };
 
 const char options_help[] =
     "Usage: lox [options] [FILE]\n"
     "Runs a Lox script, or reads statements from a prompt when no FILE is given.\n"
     "\n"
-    "  --gc-stats         at the end, a table of what the collector did, on standard error\n"
+    "  --gc-stats         at the end, tables of what the collector did and of its pauses, on\n"
+    "                     standard error\n"
+    "  --snapshot FILE    at the end, the heap as a .heapsnapshot for Chrome DevTools\n"
+    "  --why NAME         at the end, why the value of the global variable NAME is alive: the\n"
+    "                     shortest path to it, on standard error\n"
+    "  --markers N        how many threads mark, 1 to 8; without it one for each core\n"
     "  --gc SETTINGS      heap settings, as in the environment variable GOO_GC, such as\n"
     "                     stress=1,verify,poison or initial=4M,growth=1.5\n"
     "  --heap-limit SIZE  the most memory that a script may use: bytes, or with K, M or G\n"
@@ -69,6 +74,23 @@ static const char *options_value(const char *name, int count, char **arguments, 
     return *index + 1 < count ? arguments[++*index] : "";
 }
 
+static bool options_markers(const char *text, uint32_t *markers) {
+    bool known = text[0] >= '1' && text[0] <= '0' + OPTIONS_MARKERS_MAX && text[1] == '\0';
+    *markers = known ? (uint32_t)(text[0] - '0') : *markers;
+    return known;
+}
+
+/* An option that takes any text. False: it is none of these. */
+static bool options_parse_text(Options *options, const char **value, int count, char **arguments,
+                               int *index) {
+    if ((*value = options_value("--snapshot", count, arguments, index)) != NULL) {
+        options->snapshot = *value;
+    } else if ((*value = options_value("--why", count, arguments, index)) != NULL) {
+        options->why = *value;
+    }
+    return *value != NULL;
+}
+
 static OptionsAction options_parse_one(Options *options, int count, char **arguments, int *index) {
     const char *argument = arguments[*index];
     const char *value = NULL;
@@ -89,6 +111,14 @@ static OptionsAction options_parse_one(Options *options, int count, char **argum
     } else if ((value = options_value("--heap-limit", count, arguments, index)) != NULL) {
         if (!options_size(value, &options->heap.hard_limit_bytes)) {
             return options_bad("not a size", *value == '\0' ? argument : value);
+        }
+    } else if ((value = options_value("--markers", count, arguments, index)) != NULL) {
+        if (!options_markers(value, &options->heap.marker_threads)) {
+            return options_bad("not a number of markers", *value == '\0' ? argument : value);
+        }
+    } else if (options_parse_text(options, &value, count, arguments, index)) {
+        if (*value == '\0') {
+            return options_bad("an option without its value", argument);
         }
     } else {
         return options_bad("unknown option", argument);

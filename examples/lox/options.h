@@ -15,6 +15,7 @@ typedef enum OptionsAction {
 
 typedef struct Options {
     const char *path; /* NULL: the prompt */
+    const char *snapshot, *why; /* a file; a global variable; NULL: not asked for */
     bool gc_stats, disassemble;
     GooGcOptions heap;
 } Options;

@@ -4,6 +4,10 @@
  *     pauses               12   min 0.021 ms   p50 0.130 ms   p99 0.410 ms   max 0.410 ms
  *     total pause       1.720 ms   mark 1.501 ms   sweep 0.102 ms
  *     memory            live 0.52 MiB   heap 1.00 MiB   …
+ *
+ *     pause from          to       count
+ *          16 us       32 us           7  ##############
+ *          32 us       64 us          20  ########################################
  */
 #include "stats_table.h"
 
@@ -17,6 +21,46 @@ static double stats_ms(uint64_t ns) {
 
 static double stats_mib(uint64_t bytes) {
     return (double)bytes / (1024.0 * 1024.0);
+}
+
+/* --- pauses, by powers of two --- */
+
+enum { STATS_BAR_MAX = 40, STATS_ROWS = 64 };
+
+static unsigned stats_row(uint64_t ns) {
+    unsigned row = 0;
+    while (ns > 1) {
+        ns /= 2;
+        row++;
+    }
+    return row;
+}
+
+static void stats_print_row(FILE *out, unsigned row, uint64_t count, uint64_t most) {
+    static const char bar[STATS_BAR_MAX + 1] = "########################################";
+    int length = (int)((count * STATS_BAR_MAX + most - 1) / most);
+    fprintf(out, "%12.3f ms %9.3f ms %12" PRIu64 "%s%.*s\n", stats_ms((uint64_t)1 << row),
+            stats_ms((uint64_t)2 << row), count, length > 0 ? "  " : "", length, bar);
+}
+
+static void stats_print_pauses(const GooGcHeap *heap, FILE *out) {
+    static GooGcPauseBucket buckets[960];
+    uint64_t counts[STATS_ROWS] = {0}, most = 0;
+    size_t found = goo_gc_get_pauses(heap, buckets, sizeof buckets / sizeof *buckets);
+    unsigned first = STATS_ROWS, last = 0;
+    for (size_t i = 0; i < found; i++) {
+        unsigned row = stats_row(buckets[i].low_ns);
+        counts[row] += buckets[i].count;
+        most = counts[row] > most ? counts[row] : most;
+        first = row < first ? row : first;
+        last = row;
+    }
+    if (found > 0) {
+        fprintf(out, "pauses from              to        count\n");
+    }
+    for (unsigned row = first; row <= last && row < STATS_ROWS - 1; row++) {
+        stats_print_row(out, row, counts[row], most);
+    }
 }
 
 void stats_table_print(const GooGcHeap *heap, FILE *out) {
@@ -37,4 +81,5 @@ void stats_table_print(const GooGcHeap *heap, FILE *out) {
     if (s.limit_hits > 0) {
         fprintf(out, "limit hits   %12zu\n", s.limit_hits);
     }
+    stats_print_pauses(heap, out);
 }

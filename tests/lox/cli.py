@@ -4,6 +4,7 @@ Each is a Case with its arguments and its standard input. Exact text is expected
 or the options fix it, patterns where a wording is free.
 """
 
+import json
 import os
 import re
 
@@ -73,7 +74,7 @@ def usage_cases(scratch):
     yield make("cli/unknown_short_option", ["-x", hello], 64, err=None, check=has("err", r"-x"))
     yield make("cli/help", ["--help"], 0, out=None, check=has(
         "out", r"(?i)usage", r"--gc-stats", r"--gc\b", r"--heap-limit", r"--disassemble",
-        r"--help"))
+        r"--snapshot FILE", r"--why NAME", r"--markers N", r"--help"))
     yield make("cli/help_wins", ["--help", hello], 0, out=None, check=has("out", r"(?i)usage"))
     yield make("cli/gc_options", ["--gc", "verify,poison", hello], out="hello\n", takes_gc=False)
     yield make("cli/gc_stress", ["--gc", "stress=1", hello], out="hello\n", takes_gc=False)
@@ -110,6 +111,70 @@ def usage_cases(scratch):
                check=has("err", "--heap-limit"))
 
 
+INSPECTED = """class N { init(next) { this.next = next; } }
+var head; for (var i = 0; i < 5; i = i + 1) head = N(head);
+var last = head.next.next;
+var items = List(); append(items, "te" + "xt"); var word = "tex" + "t"; var number = 3;
+class K { m() { return 1; } } var bound = K().m;
+fun keep(x) { fun f() { return x; } return f; } var closure = keep(bound);
+"""
+
+
+def snapshot_of(path, *classes):
+    """A check that `path` is a snapshot with so many objects of each class."""
+    def check(result):
+        with open(path, encoding="utf-8") as file:
+            data = json.load(file)
+        names = [data["strings"][name] for name in data["nodes"][1::7]]
+        return ["%d objects called %s, not %d" % (names.count(name), name, count)
+                for name, count in classes if names.count(name) != count]
+    return check
+
+
+def inspect_cases(scratch):
+    script = scratch.script("inspected", INSPECTED)
+
+    def why(name, *lines):
+        text = re.sub(r"0x\w+", "0x#", "\n".join(lines)) + "\n"
+        check = lambda result: [] if re.sub(r"0x[0-9a-f]+", "0x#", result.err) == text else [
+            "not %r but %r" % (text, result.err)]
+        return make("cli/why_" + name, ["--why", name, script], err=None, check=check)
+
+    yield why("last", "last: N instance 0x1", "  global variable 'last'",
+              "  and 3 steps from global variable 'head'", "    N instance .next",
+              "    N instance .next", "    N instance")
+    yield why("head", "head: N instance 0x1", "  global variable 'head'", "  and nothing else")
+    yield why("word", "word: text 0x1", "  global variable 'word'",
+              "  and 2 steps from global variable 'items'", "    list of 1 …", "    string text")
+    yield why("items", "items: list of 1 0x1", "  global variable 'items'", "  and nothing else")
+    yield why("bound", "bound: <fn m> 0x1", "  global variable 'bound'",
+              "  and 3 steps from global variable 'closure'", "    <fn f> +16",
+              "    upvalue of the VM +16", "    <fn m>")
+    yield why("number", "number: 3", "  in the variable itself")
+    yield make("cli/why_unknown", ["--why=nobody", script], 64,
+               err="lox: no global variable is called 'nobody'\n")
+    yield make("cli/why_without_name", ["--why"], 64, err=None, check=has("err", "--why"))
+    path = os.path.join(scratch.folder, "cli.heapsnapshot")
+    yield make("cli/snapshot", ["--snapshot", path, script],
+               check=snapshot_of(path, ("N", 5), ("K", 1), ("list", 1), ("bound method", 1),
+                                 ("class", 2), ("(root callbacks)", 1)))
+    failed = os.path.join(scratch.folder, "failed.heapsnapshot")
+    yield make("cli/snapshot_after_error",
+               ["--snapshot=" + failed, scratch.script("failing", "class A {} var a = A(); nil();")],
+               70, err="Can only call functions and classes.\n[line 1] in script\n",
+               check=snapshot_of(failed, ("A", 1)))
+    yield make("cli/snapshot_of_no_file", ["--snapshot", "/no/such/folder/x", script], 74,
+               err=None, check=has("err", r"could not open \"/no/such/folder/x\""))
+    if os.path.exists("/dev/full"):
+        yield make("cli/snapshot_does_not_fit", ["--snapshot", "/dev/full", script], 74, err=None,
+                   check=has("err", "could not write the snapshot"))
+    for count in ("1", "2", "8"):
+        yield make("cli/markers_" + count, ["--markers", count, script])
+    for count in ("0", "9", "two", "1x", ""):
+        yield make("cli/markers_bad_" + (count or "empty"), ["--markers", count, script], 64,
+                   err=None, check=has("err", "markers"))
+
+
 def exit_code_cases(scratch):
     yield make("cli/exit_compile_error", [scratch.script("65", "print;\n")], 65, needs_goo=False,
                err="[line 1] Error at ';': Expect expression.\n")
@@ -131,7 +196,8 @@ print work();
 
 def report_cases(scratch):
     work = scratch.script("work", REPORT_SCRIPT)
-    table = has("err", r"(?i)collections\s+[1-9]", r"(?i)pause", r"(?i)bytes|[KMG]i?B", r"\d")
+    table = has("err", r"(?i)collections\s+[1-9]", r"(?i)pause", r"(?i)bytes|[KMG]i?B", r"\d",
+                r"^pauses from +to +count$", r"^ +[\d.]+ ms +[\d.]+ ms +\d+  #+$")
     yield make("cli/gc_stats", ["--gc-stats", work], out="Node instance\n", err=None, check=table,
                stress=1000)
     fails = scratch.script("fails", "print 1;\nnil();\n")
@@ -308,5 +374,6 @@ def memory_cases(scratch):
 
 def cases_in(folder):
     scratch = Scratch(folder)
-    return [case for group in (usage_cases, exit_code_cases, report_cases, repl_cases, memory_cases)
+    groups = (usage_cases, inspect_cases, exit_code_cases, report_cases, repl_cases, memory_cases)
+    return [case for group in groups
             for case in group(scratch)]
