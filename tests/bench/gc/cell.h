@@ -1,0 +1,41 @@
+/* One cell of the table of `bench gc`: a workload in a heap of one size, on every side, with one
+ * marking thread and with the default number of them.
+ */
+#ifndef GOO_TESTS_BENCH_GC_CELL_H
+#define GOO_TESTS_BENCH_GC_CELL_H
+
+#include "tests/bench/bench.h"
+#include "tests/bench/gc/worker.h"
+
+typedef enum CellSide {
+    CELL_GOO, /* one marking thread */
+    CELL_BOEHM,
+    CELL_GOO_MORE, /* the default number of marking threads */
+    CELL_BOEHM_MORE,
+    CELL_MIMALLOC, /* explicit frees, for workloads that have them */
+    CELL_SIDES
+} CellSide;
+
+enum { CELL_ROUNDS_MAX = 31 };
+
+typedef struct Cell {
+    const char *workload;
+    size_t size, heap_bytes;
+    bool explicit_frees;
+    unsigned rounds;
+    /* What was found. */
+    WorkerResult last[CELL_SIDES]; /* of the warm-up, or where that failed */
+    double wall[CELL_SIDES][CELL_ROUNDS_MAX], cpu[CELL_SIDES][CELL_ROUNDS_MAX];
+    double peak[CELL_SIDES]; /* the largest of all rounds */
+} Cell;
+
+/* A round of warm-up, in which Goo's heap is made smaller until its process takes no more memory
+ * than Boehm's, then the rounds. False: sides differ in their checksums, or one crashed. */
+bool cell_measure(Cell *cell);
+
+bool cell_has(const Cell *cell, CellSide side);
+double cell_median(const double *samples, unsigned rounds);
+/* Of the rounds' ratios of two sides. */
+BenchSpread cell_ratio(const double *a, const double *b, unsigned rounds);
+
+#endif

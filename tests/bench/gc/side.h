@@ -1,0 +1,63 @@
+/* What a program of `bench gc` asks of memory, the same for each side. The programs are written
+ * once over these calls and compiled for each side with one of BENCH_SIDE_GOO, _BOEHM, _MALLOC,
+ * whose header defines them inline:
+ *
+ *   side_node(size)                a zeroed object that begins with Workload.links references
+ *   side_leaf(size)                an object without references, contents indeterminate
+ *   side_array(count)              a zeroed array of references
+ *   side_link(object, slot, value) stores a reference into an object
+ *   side_free(object)              frees it: with explicit allocation; nothing on the others
+ *   side_table_...                 a table of facts about keys that it does not keep alive
+ *
+ * Sizes are constants where they can be, so that each side's inline form folds. Locals are roots on
+ * every side: both collectors scan the stack. Where there is no memory the process ends with
+ * SIDE_EXHAUSTED, which the benchmark reports as that side's result.
+ */
+#ifndef GOO_TESTS_BENCH_GC_SIDE_H
+#define GOO_TESTS_BENCH_GC_SIDE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SIDE_EXHAUSTED = 3 };
+
+/* An array of references; `head` is for sides whose arrays have a header. */
+typedef struct SideArray {
+    const void *head;
+    void *items[];
+} SideArray;
+
+typedef struct SidePlan {
+    size_t heap_bytes; /* all that the heap may use, its tables included */
+    unsigned markers;  /* 0: the side's default */
+    size_t links;      /* with which every object of side_node begins */
+} SidePlan;
+
+bool side_open(const SidePlan *plan);
+uint64_t side_collections(void);
+/* Name and version of what serves. */
+const char *side_name(void);
+void side_close(void);
+
+static inline void side_exhausted(void) {
+    _Exit(SIDE_EXHAUSTED);
+}
+
+#if defined(__GNUC__)
+#define SIDE_UNLIKELY(x) __builtin_expect(!!(x), 0)
+#else
+#define SIDE_UNLIKELY(x) (x)
+#endif
+
+#if defined(BENCH_SIDE_GOO)
+#include "tests/bench/gc/side_goo.h"
+#elif defined(BENCH_SIDE_BOEHM)
+#include "tests/bench/gc/side_boehm.h"
+#else
+#include "tests/bench/gc/side_malloc.h"
+#endif
+
+#endif

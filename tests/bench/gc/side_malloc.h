@@ -1,0 +1,38 @@
+/* The side of explicit allocation: malloc, whichever library serves it, and free where a program
+ * knows that an object is dead. It has no table that lets go by itself.
+ */
+#ifndef GOO_TESTS_BENCH_GC_SIDE_MALLOC_H
+#define GOO_TESTS_BENCH_GC_SIDE_MALLOC_H
+
+typedef struct SideTable SideTable;
+
+static inline void *side_leaf(size_t size) {
+    void *leaf = malloc(size);
+    if (SIDE_UNLIKELY(leaf == NULL)) {
+        side_exhausted();
+    }
+    return leaf;
+}
+
+static inline void *side_node(size_t size) {
+    return memset(side_leaf(size), 0, size);
+}
+
+static inline SideArray *side_array(size_t count) {
+    SideArray *array = calloc(1, sizeof *array + count * sizeof(void *));
+    if (SIDE_UNLIKELY(array == NULL)) {
+        side_exhausted();
+    }
+    return array;
+}
+
+static inline void side_link(void *object, void *slot, void *value) {
+    (void)object;
+    memcpy(slot, &value, sizeof value);
+}
+
+static inline void side_free(void *object) {
+    free(object);
+}
+
+#endif
