@@ -170,7 +170,10 @@ struct GooGcVisitor {
     bool scattered; /* objects are popped far from each other: prefetch through a ring */
     GooiMarkStack *memory;
     uintptr_t *stack, *top, *end; /* entries from stack to top; end: as far as it is committed */
-    GooiMarkTeam *team;          /* NULL: marks alone */
+    GooiMarkTeam *team;          /* NULL: marks alone; the rest of this group is team.c's */
+    uint64_t phase;
+    uint32_t looks, chunks;      /* since the last chunk given; taken */
+    size_t objects_before;       /* marked when the last one was taken */
     bool helped;                 /* others marked too: `objects` may count some twice */
     bool backwards;              /* references lie ahead of their objects: visit the last one first,
                                     so that the first is popped first and addresses ascend */

@@ -18,8 +18,10 @@
 #include "runtime/globals.h"
 
 #define GOOI_HELPER_STACK ((size_t)256 << 20) /* address space */
-#define GOOI_GIVE_MIN 4                       /* entries that are worth a chunk */
-#define GOOI_SPINS 4000
+#define GOOI_GIVE_MIN 4       /* entries that are worth a chunk */
+#define GOOI_CHUNK_WORTH 1024 /* objects that are */
+#define GOOI_PATIENCE_MAX 4096
+#define GOOI_SPINS 1000
 
 /* --- chunks --- */
 
@@ -38,24 +40,23 @@ static void team_wake(GooiMarkTeam *team) {
     }
 }
 
-/* Gives work to whoever waits for some. False: there is too little, or somebody else was faster. */
-bool gooi_team_give(GooGcVisitor *v) {
+/* Gives work to whoever waits for some, if there is enough and nobody else was faster. */
+void gooi_team_give(GooGcVisitor *v) {
     GooiMarkTeam *team = v->team;
-    if (v->top - v->stack < GOOI_GIVE_MIN) {
-        return false;
+    if (v->top - v->stack < GOOI_GIVE_MIN || v->looks++ < team->patience) {
+        return;
     }
     gooi_platform_mutex_lock(&team->lock);
-    bool wanted = gooi_team_is_hungry(team) && team->chunk_count < GOOI_CHUNKS;
-    if (wanted) {
+    if (gooi_team_is_hungry(team) && team->chunk_count < GOOI_CHUNKS) {
         GooiChunk *chunk = &team->chunks[team->chunk_count];
         chunk->count = team_cut(v);
         memcpy(chunk->entries, v->stack, chunk->count * sizeof *v->stack);
         v->stack += chunk->count;
-        atomic_fetch_add_explicit(&team->chunk_count, 1, memory_order_relaxed);
+        v->looks = 0;
+        team->chunk_count++;
         team_wake(team);
     }
     gooi_platform_mutex_unlock(&team->lock);
-    return wanted;
 }
 
 /* An empty stack begins at its bottom again. */
@@ -65,17 +66,35 @@ static void team_take_chunk(GooGcVisitor *v) {
     v->stack = v->memory->entries;
     memcpy(v->stack, chunk->entries, chunk->count * sizeof *v->stack);
     v->top = v->stack + chunk->count;
+    v->objects_before = v->objects;
+}
+
+/* What the last chunk led to says how soon the next one is worth it. */
+static void team_learn(GooGcVisitor *v) {
+    GooiMarkTeam *team = v->team;
+    uint32_t patience = team->patience;
+    if (v->objects - v->objects_before >= GOOI_CHUNK_WORTH) {
+        team->patience = patience / 2;
+    } else if (patience < GOOI_PATIENCE_MAX) {
+        team->patience = patience * 2 + 1;
+    }
 }
 
 /* Waits a little without the lock: work mostly comes soon. */
-static void team_spin(GooiMarkTeam *team) {
+static void team_spin(const GooiMarkTeam *team, uint64_t phase) {
     for (int i = 0; team->spins && i < GOOI_SPINS; i++) {
         if (atomic_load_explicit(&team->chunk_count, memory_order_relaxed) != 0 ||
-            atomic_load_explicit(&team->finished, memory_order_relaxed)) {
+            atomic_load_explicit(&team->phase, memory_order_relaxed) != phase) {
             return;
         }
         GOOI_PAUSE();
     }
+}
+
+static void team_sleep(GooiMarkTeam *team) {
+    team->sleepers++;
+    gooi_platform_condition_wait(&team->changed, &team->lock);
+    team->sleepers--;
 }
 
 /* Work for a marker that has none. False: the phase is over. */
@@ -83,25 +102,29 @@ bool gooi_team_take(GooGcVisitor *v) {
     GooiMarkTeam *team = v->team;
     bool spun = false;
     gooi_platform_mutex_lock(&team->lock);
+    if (v->chunks != 0) {
+        team_learn(v);
+    }
+    team->objects += v->objects; /* of a marker that is not idle it has its own */
+    v->objects = 0;
     team->idle++;
-    while (team->chunk_count == 0 && !team->finished) {
+    while (team->phase == v->phase && team->chunk_count == 0) {
         if (team->idle == team->members) {
-            team->finished = true; /* TEAM-1 */
+            team->phase++; /* TEAM-1 */
             team_wake(team);
         } else if (!spun) {
             spun = true;
             gooi_platform_mutex_unlock(&team->lock);
-            team_spin(team);
+            team_spin(team, v->phase);
             gooi_platform_mutex_lock(&team->lock);
         } else {
-            team->sleepers++;
-            gooi_platform_condition_wait(&team->changed, &team->lock);
-            team->sleepers--;
+            team_sleep(team);
         }
     }
-    bool taken = !team->finished;
+    bool taken = team->phase == v->phase;
     if (taken) {
         team->idle--;
+        v->chunks++;
         team_take_chunk(v);
     }
     gooi_platform_mutex_unlock(&team->lock);
@@ -110,18 +133,18 @@ bool gooi_team_take(GooGcVisitor *v) {
 
 /* --- helpers --- */
 
+/* Under the lock, which is given up meanwhile. */
 static void team_help(GooiMarkTeam *team, GooiHelper *helper) {
     GooGcVisitor visitor;
     gooi_visitor_init(&visitor, team->heap);
     gooi_visitor_use_stack(&visitor, &helper->stack);
     visitor.team = team;
+    visitor.phase = team->phase;
+    team->wanted--;
+    team->members++;
     gooi_platform_mutex_unlock(&team->lock);
     gooi_mark_drain_shared(&visitor);
-    gooi_mark_stack_shrink(team->heap, &helper->stack);
     gooi_platform_mutex_lock(&team->lock);
-    team->objects += visitor.objects;
-    team->joined--;
-    gooi_platform_condition_broadcast(&team->changed);
 }
 
 static void team_helper_main(void *arg) {
@@ -130,16 +153,11 @@ static void team_helper_main(void *arg) {
     uint64_t seen = 0;
     gooi_platform_mutex_lock(&team->lock);
     while (!team->stop) {
-        if (team->phase != seen && team->wanted != 0 && !team->finished) {
+        if (team->phase % 2 == 1 && team->phase != seen && team->wanted != 0) {
             seen = team->phase;
-            team->wanted--;
-            team->members++;
-            team->joined++;
             team_help(team, helper);
         } else {
-            team->sleepers++;
-            gooi_platform_condition_wait(&team->changed, &team->lock);
-            team->sleepers--;
+            team_sleep(team);
         }
     }
     gooi_platform_mutex_unlock(&team->lock);
@@ -173,32 +191,34 @@ static uint32_t team_size(const GooGcHeap *heap) {
     return wanted < GOOI_TEAM_MAX ? wanted : GOOI_TEAM_MAX;
 }
 
-static void team_begin(GooiMarkTeam *team, GooGcHeap *heap, uint32_t helpers) {
+static void team_begin(GooiMarkTeam *team, GooGcVisitor *v, uint32_t helpers) {
     gooi_platform_mutex_lock(&team->lock);
-    team->heap = heap;
+    team->heap = v->heap;
     team->wanted = helpers;
     team->members = 1;
-    team->joined = 0;
     team->idle = 0;
-    team->finished = false;
+    team->chunk_count = 0;
+    team->patience = 0;
     team->objects = 0;
     team->spins = helpers < gooi_platform_core_count();
     team->phase++;
+    v->team = team;
+    v->phase = team->phase;
     team_wake(team);
     gooi_platform_mutex_unlock(&team->lock);
 }
 
-/* Nobody looks at the heap any more when this returns. */
+/* Helpers may still be asleep in the phase that is over, but have nothing of the heap in hand; what
+ * their stacks grew by goes back here. */
 static void team_end(GooiMarkTeam *team, GooGcVisitor *v) {
     gooi_platform_mutex_lock(&team->lock);
-    while (team->joined != 0) {
-        team->sleepers++;
-        gooi_platform_condition_wait(&team->changed, &team->lock);
-        team->sleepers--;
-    }
-    v->objects += team->objects;
+    v->objects = team->objects;
     v->helped |= team->members > 1;
+    for (uint32_t i = 0; i < team->helper_count; i++) {
+        gooi_mark_stack_shrink(v->heap, &team->helpers[i].stack);
+    }
     gooi_platform_mutex_unlock(&team->lock);
+    v->team = NULL;
 }
 
 /* Drains the visitor's stack with the help of others. False: there is no help to be had. */
@@ -214,10 +234,8 @@ bool gooi_team_drain(GooGcVisitor *v) {
     }
     bool helped = team->helper_count != 0;
     if (helped) {
-        team_begin(team, v->heap, size - 1);
-        v->team = team;
+        team_begin(team, v, size - 1);
         gooi_mark_drain_shared(v);
-        v->team = NULL;
         team_end(team, v);
     }
     gooi_platform_mutex_unlock(&team->use);

@@ -11,7 +11,12 @@
  * Marks are plain byte stores of the same value, so that two markers which meet at one object both
  * trace it, which is harmless; only the number of objects is counted anew afterwards.
  *
- * TEAM-1  a phase ends when all its members are idle and no chunk is left: no work exists then.
+ * A chunk costs both sides a microsecond or two. Where chunks lead to little, as in a heap of chains
+ * with twigs, markers learn to wait before they give the next one; where they lead to much they give
+ * at the first look.
+ *
+ * TEAM-1  a phase ends when all its members are idle and no chunk is left: no work exists then, and
+ *         nobody touches the heap any more, whether or not the others have noticed yet.
  * TEAM-2  a chunk never cuts a range entry in two.
  * TEAM-3  one heap at a time has helpers; another that collects meanwhile marks alone.
  */
@@ -42,20 +47,20 @@ struct GooiMarkTeam {
     uint32_t helper_count;
     bool stop;
     /* the phase */
-    uint64_t phase;
+    _Atomic uint64_t phase; /* even between phases */
     GooGcHeap *heap;
     uint32_t wanted;        /* helpers that may still join */
-    uint32_t members, joined; /* markers at work or waiting for it; helpers that have not left */
+    uint32_t members;       /* markers at work, or waiting for some */
     _Atomic uint32_t idle;
-    _Atomic bool finished;
     _Atomic uint32_t chunk_count;
+    _Atomic uint32_t patience; /* looks between two chunks of one giver */
     uint32_t sleepers;
     bool spins;             /* there is a core for every marker: waiting may burn some of it */
     size_t objects;         /* marked by helpers */
     GooiChunk chunks[GOOI_CHUNKS];
 };
 
-bool gooi_team_give(GooGcVisitor *v);
+void gooi_team_give(GooGcVisitor *v);
 bool gooi_team_take(GooGcVisitor *v);
 
 /* Whether an idle marker could use what this one has. */
