@@ -82,7 +82,7 @@ static void team_learn(GooGcVisitor *v) {
 
 /* Waits a little without the lock: work mostly comes soon. */
 static void team_spin(const GooiMarkTeam *team, uint64_t phase) {
-    for (int i = 0; team->spins && i < GOOI_SPINS; i++) {
+    for (int i = 0; i < GOOI_SPINS; i++) {
         if (atomic_load_explicit(&team->chunk_count, memory_order_relaxed) != 0 ||
             atomic_load_explicit(&team->phase, memory_order_relaxed) != phase) {
             return;
@@ -112,7 +112,7 @@ bool gooi_team_take(GooGcVisitor *v) {
         if (team->idle == team->members) {
             team->phase++; /* TEAM-1 */
             team_wake(team);
-        } else if (!spun) {
+        } else if (team->spins && !spun) {
             spun = true;
             gooi_platform_mutex_unlock(&team->lock);
             team_spin(team, v->phase);

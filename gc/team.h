@@ -11,9 +11,9 @@
  * Marks are plain byte stores of the same value, so that two markers which meet at one object both
  * trace it, which is harmless; only the number of objects is counted anew afterwards.
  *
- * A chunk costs both sides a microsecond or two. Where chunks lead to little, as in a heap of chains
- * with twigs, markers learn to wait before they give the next one; where they lead to much they give
- * at the first look.
+ * A chunk costs both sides a microsecond or two. Where chunks lead to little, as in a heap of
+ * chains with twigs, markers learn to wait before they give the next one; where they lead to much
+ * they give at the first look.
  *
  * TEAM-1  a phase ends when all its members are idle and no chunk is left: no work exists then, and
  *         nobody touches the heap any more, whether or not the others have noticed yet.
