@@ -97,11 +97,17 @@ static inline DebugThread *gooi_debug_thread(DebugAllocator *d) {
                                                                : gooi_debug_take_seat(d);
 }
 
+/* Where a stack goes on may be a word that a tool does not want to be looked at. */
+DebugOrigin gooi_debug_here_watched(DebugAllocator *d, const void *return_address,
+                                    uintptr_t stack_pointer);
+
 /* Where a mechanism was called from, by its own return address and frame: DEBUG_HERE. */
 static inline DebugOrigin gooi_debug_here(DebugAllocator *d, const void *return_address,
                                           uintptr_t stack_pointer) {
     DebugOrigin origin = 0;
-    if (d->options.stack_depth != 0) {
+    if (GOOI_UNLIKELY(d->poisons)) {
+        origin = gooi_debug_here_watched(d, return_address, stack_pointer);
+    } else if (d->options.stack_depth != 0) {
         origin = gooi_debug_stack_find(&d->origins, gooi_debug_thread(d), d->options.stack_depth,
                                        (uintptr_t)return_address, stack_pointer);
     }

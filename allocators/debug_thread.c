@@ -13,6 +13,7 @@
  */
 #include "allocators/debug.h"
 
+#include "runtime/poison.h"
 #include "runtime/system.h"
 
 static DebugThread *thread_find(DebugAllocator *d, uintptr_t id) {
@@ -55,6 +56,21 @@ DebugThread *gooi_debug_take_seat(DebugAllocator *d) {
     }
     gooi_debug_seat = (GooiDebugSeat){d->secret, t};
     return t;
+}
+
+DebugOrigin gooi_debug_here_watched(DebugAllocator *d, const void *return_address,
+                                    uintptr_t stack_pointer) {
+    DebugThread *t = gooi_debug_thread(d);
+    if (d->options.stack_depth == 0 || t == NULL) {
+        return 0;
+    }
+    gooi_poison_pause();
+    DebugOrigin origin = gooi_debug_stack_find(&d->origins, t, d->options.stack_depth,
+                                               (uintptr_t)return_address, stack_pointer);
+    gooi_unpoison(t, sizeof *t, true);
+    gooi_unpoison(&origin, sizeof origin, true);
+    gooi_poison_resume();
+    return origin;
 }
 
 void gooi_debug_threads_deinit(DebugAllocator *d) {
