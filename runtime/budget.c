@@ -78,7 +78,7 @@ void gooi_budget_release(GooAllocator *a, size_t bytes) {
     }
     int saved_errno = errno;
     if (budget_attached(a)) {
-        gooi_hooks.pressure_release(a, bytes);
+        GOOI_HOOK(pressure_release)(a, bytes);
     }
     if (budget_limited(a)) {
         budget_subtract(bytes);
@@ -97,7 +97,7 @@ static void budget_restore(const GooiBudget *budget) {
         budget_add(budget->bytes);
     }
     if (budget_attached(budget->allocator) && budget->bytes != 0) {
-        gooi_hooks.pressure_restore(budget->allocator, budget->bytes);
+        GOOI_HOOK(pressure_restore)(budget->allocator, budget->bytes);
     }
 }
 
@@ -109,7 +109,7 @@ static bool budget_reserve(GooAllocator *a, size_t bytes) {
     if (limited && !budget_add_within(bytes)) {
         return false;
     }
-    if (budget_attached(a) && !gooi_hooks.pressure_reserve(a, bytes)) {
+    if (budget_attached(a) && !GOOI_HOOK(pressure_reserve)(a, bytes)) {
         if (limited) {
             budget_subtract(bytes);
         }
@@ -140,6 +140,6 @@ void gooi_budget_settle(GooiBudget *budget, bool done, size_t shrink) {
     }
     gooi_budget_release(a, shrink);
     if (budget->bytes != 0 && budget_attached(a)) {
-        gooi_hooks.pressure_settle(a);
+        GOOI_HOOK(pressure_settle)(a);
     }
 }

@@ -113,6 +113,9 @@ typedef struct GooiHooks {
     void (*_Atomic thread_ends)(void);
 } GooiHooks;
 extern GOOI_HIDDEN GooiHooks gooi_hooks;
+/* A hook to be called. Compilers read an atomic member that is called in place like any other, and
+ * threads create heaps while others call. */
+#define GOOI_HOOK(name) atomic_load_explicit(&gooi_hooks.name, memory_order_relaxed)
 
 /* An allocator's operations; none of the library's: all NULL. */
 static inline const GooiAllocatorOps *gooi_allocator_ops(const GooAllocator *a) {

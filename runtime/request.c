@@ -375,7 +375,7 @@ void gooi_memory_settle(GooAllocator *a, size_t size, size_t header, size_t coun
         gooi_stats_settled(a, size - header, header, count);
     }
     if ((a->capabilities & GOOI_ALLOCATOR_ATTACHED) != 0 && size != 0) {
-        gooi_hooks.pressure_release(a, size);
+        GOOI_HOOK(pressure_release)(a, size);
     }
 }
 
@@ -386,6 +386,6 @@ void gooi_memory_settle_all_but(GooAllocator *a, size_t bytes_left, size_t count
                            s.allocation_count - count_left);
     }
     if ((a->capabilities & GOOI_ALLOCATOR_ATTACHED) != 0) {
-        gooi_hooks.pressure_release_all_but(a, bytes_left);
+        GOOI_HOOK(pressure_release_all_but)(a, bytes_left);
     }
 }

@@ -14,8 +14,8 @@
 
 static void thread_ends(void *arg) {
     (void)arg;
-    if (gooi_hooks.thread_ends != NULL) {
-        gooi_hooks.thread_ends();
+    if (GOOI_HOOK(thread_ends) != NULL) {
+        GOOI_HOOK(thread_ends)();
     }
     gooi_scratch_free_all();
     gooi_counters_leave();
