@@ -177,7 +177,8 @@ static int run(unsigned long threads, unsigned long numbers) {
     unsigned long started = 0;
     while (started < threads) {
         Worker *w = &workers[started];
-        *w = (Worker){.first = 1 + started, .stride = threads, .end = numbers};
+        uint64_t first = 1 + started;
+        *w = (Worker){.first = first, .stride = threads, .end = numbers, .best = first};
         if (pthread_create(&w->thread, NULL, worker_run, w) != 0) {
             all.out_of_memory = true;
             break;
