@@ -4,9 +4,9 @@
  *
  * Which number below N reaches 1 after the most Collatz steps (n/2 of the even, 3n + 1 of the odd)?
  * Each thread takes every n-th number in a heap of its own: sequences are lists of collected cells,
- * and the lengths that it knows already hang in a collected search tree. Nothing is locked: objects
- * of one heap never refer to another's, and only plain numbers leave a thread. A heap that ends with
- * its thread is given back as a whole, and none of its objects is visited for that.
+ * and the lengths that it knows already hang in a collected search tree. Nothing is locked: no
+ * object refers to another heap's, and only plain numbers leave a thread. A heap that ends with its
+ * thread is given back as a whole, and none of its objects is visited for that.
  */
 #include <goo/goo.h>
 
