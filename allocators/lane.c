@@ -258,56 +258,67 @@ static void *lane_alloc_small(GooiLane *lane, size_t size, size_t room, size_t a
     return p;
 }
 
+/* Room for a stub, so that with the large block there nothing is left that can fail. */
+static bool lane_reserve_stub(GooiLane *lane) {
+    size_t most = sizeof(GooiLarge) + _Alignof(GooiLarge);
+    return (size_t)(lane->end - lane->cursor) >= most || lane_add_chunk(lane, most, false);
+}
+
+/* NULL: the parent's handlers used the room up meanwhile, and there is no more. */
 static GooiLarge *lane_new_stub(GooiLane *lane) {
-    size_t alignment = _Alignof(GooiLarge);
-    uint8_t *p = lane_place(lane, sizeof(GooiLarge), alignment, 0);
-    if (p == NULL) {
-        if (!lane_add_chunk(lane, sizeof(GooiLarge), false)) {
-            return NULL;
-        }
-        p = lane_place(lane, sizeof(GooiLarge), alignment, 0);
+    if (!lane_reserve_stub(lane)) {
+        return NULL;
     }
+    uint8_t *p = lane_place(lane, sizeof(GooiLarge), _Alignof(GooiLarge), 0);
     if (lane->source->watched_memory) {
         gooi_unpoison(p, sizeof(GooiLarge), false);
     }
     return (GooiLarge *)(void *)p;
 }
 
+/* The memory of a large block, from the spare ones or the parent; size and alignment become those
+ * that it is given back with. */
+static void *lane_obtain_large(GooiLane *lane, size_t *size, size_t *alignment,
+                               GooAllocOptions options) {
+    GooiChunkSource *source = lane->source;
+    size_t asked = *size;
+    void *p = gooi_source_take_large(source, asked, *alignment, size, alignment);
+    if (p == NULL) {
+        return gooi_source_obtain(source, asked, *alignment, options & GOO_ALLOC_ZERO);
+    }
+    if (source->watched_memory) {
+        gooi_unpoison(p, asked, false);
+    }
+    return (options & GOO_ALLOC_ZERO) != 0 ? memset(p, 0, asked) : p;
+}
+
+/* The stub is placed when the block is there: while the parent is asked, its handlers may free and
+ * allocate here. */
 static void *lane_alloc_large(GooiLane *lane, size_t asked, size_t size, size_t alignment,
                               GooAllocOptions options) {
-    GooiChunkSource *source = lane->source;
-    if (source->refuse_large) {
+    if (lane->source->refuse_large) {
         errno = EINVAL;
+        return NULL;
+    }
+    void *p = lane_reserve_stub(lane) ? lane_obtain_large(lane, &size, &alignment, options) : NULL;
+    if (p == NULL) {
         return NULL;
     }
     GooiLarge *stub = lane_new_stub(lane);
     if (stub == NULL) {
+        gooi_source_give_back(lane->source, p, size, alignment);
+        errno = ENOMEM;
         return NULL;
     }
-    GooiLarge large = {.older = lane->large,
-                       .size = size,
-                       .alignment = alignment,
-                       .asked = asked,
-                       .position = lane_position_of(lane, stub),
-                       .note = options & GOOI_ALLOC_NOTED};
-    large.ptr = gooi_source_take_large(source, size, alignment, &large.size, &large.alignment);
-    if (large.ptr != NULL) {
-        if (source->watched_memory) {
-            gooi_unpoison(large.ptr, size, false);
-        }
-        if ((options & GOO_ALLOC_ZERO) != 0) {
-            memset(large.ptr, 0, size);
-        }
-    } else {
-        large.ptr = gooi_source_obtain(source, size, alignment, options & GOO_ALLOC_ZERO);
-    }
-    if (large.ptr == NULL) {
-        lane_lower_cursor(lane, (uint8_t *)stub);
-        return NULL;
-    }
-    *stub = large;
+    *stub = (GooiLarge){.older = lane->large,
+                        .ptr = p,
+                        .size = size,
+                        .alignment = alignment,
+                        .asked = asked,
+                        .position = lane_position_of(lane, stub),
+                        .note = options & GOOI_ALLOC_NOTED};
     lane->large = stub;
-    return large.ptr;
+    return p;
 }
 
 void *gooi_lane_alloc(GooiLane *lane, size_t size, size_t alignment, GooAllocOptions options) {
@@ -506,10 +517,10 @@ static void lane_drop_chunk(GooiLane *lane, GooiKeep keep) {
     GooiChunk *chunk = lane->newest;
     lane_lower_cursor(lane, chunk_start(chunk));
     lane->newest = chunk->older;
-    gooi_source_put(lane->source, chunk, keep);
     lane->end = lane->newest != NULL ? (uint8_t *)lane->newest + lane->newest->size : NULL;
     lane_set_cursor(lane, lane->newest != NULL ? lane->newest->high : NULL);
     lane->floor = NULL;
+    gooi_source_put(lane->source, chunk, keep); /* last: an observer of it may allocate here */
 }
 
 GooiDropped gooi_lane_rewind(GooiLane *lane, size_t position, GooiKeep keep) {

@@ -115,13 +115,12 @@ static void *limit_alloc(void *ctx, size_t size, size_t alignment, GooAllocOptio
     if (!l->base.claimant.shared) {
         return limit_alloc_alone(l, size, alignment, options);
     }
-    if (!limit_take(l, size)) {
+    LimitClaim claim;
+    if (!limit_begin(&claim, l, size)) {
         return NULL;
     }
     void *p = gooi_decorator_alloc(&l->base, size, alignment, options);
-    if (p == NULL) {
-        limit_put_back(l, size);
-    }
+    limit_end(&claim, p != NULL, 0);
     return p;
 }
 

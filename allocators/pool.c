@@ -107,8 +107,14 @@ void *gooi_pool_pop(Pool *pool) {
 
 /* --- take and give, in full --- */
 
+/* Each turn of the loop but the last is one in which others took a whole new block. */
 static void *pool_take(Pool *pool) {
-    return *pool_list(pool) != NULL || gooi_pool_carve(pool) ? gooi_pool_pop(pool) : NULL;
+    while (*pool_list(pool) == NULL) {
+        if (!gooi_pool_carve(pool)) {
+            return NULL;
+        }
+    }
+    return gooi_pool_pop(pool);
 }
 
 /* Whether an object whose first word looks like a link is in the list. */

@@ -10,6 +10,8 @@
  *   POOL-2  `blocks` rises; the objects in them are `total`, at most max_objects
  *   POOL-3  a block is on the `fresh` list iff it has objects that are not carved
  *   POOL-4  every object lies in [low, low + span), and every block too
+ *   POOL-5  while the parent is asked the lock is free and the pool is whole: the parent's handlers
+ *           and observers may use the pool, and a panic there may leave by longjmp
  */
 #ifndef GOO_ALLOCATORS_POOL_PRIVATE_H
 #define GOO_ALLOCATORS_POOL_PRIVATE_H
@@ -89,7 +91,7 @@ static inline uint8_t *pool_objects(const Pool *pool, const PoolBlock *block) {
 PoolBlock *gooi_pool_block_of(const Pool *pool, const void *ptr);
 bool gooi_pool_owns(GooAllocator *a, const void *ptr);
 /* Puts some objects that were never used on the list, the lowest address first. False: none is
- * left and there is no memory. */
+ * left and there is no memory. True: another thread may have been faster and left none (POOL-5). */
 bool gooi_pool_carve(Pool *pool);
 /* The `reset` of GooiAllocatorOps. */
 void gooi_pool_reset(GooAllocator *a);

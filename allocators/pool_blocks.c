@@ -40,20 +40,43 @@ PoolBlock *gooi_pool_block_of(const Pool *pool, const void *ptr) {
     return offset < block->carved * pool->stride && offset % pool->stride == 0 ? block : NULL;
 }
 
-/* Room for one more pointer in `blocks`. */
+/* --- asking the parent: without the lock (POOL-5) --- */
+
+static void *pool_ask(Pool *pool, size_t size, size_t alignment) {
+    gooi_pool_unlock(pool);
+    void *p = goo_memory_alloc_options(pool->parent, size, alignment, GOO_ALLOC_DEFAULT);
+    gooi_pool_lock(pool);
+    return p;
+}
+
+static void pool_return(Pool *pool, void *ptr, size_t size, size_t alignment) {
+    gooi_pool_unlock(pool);
+    goo_memory_free_options(pool->parent, ptr, size, alignment);
+    gooi_pool_lock(pool);
+}
+
+/* Room for one more pointer in `blocks`, unless somebody fills it meanwhile. */
 static bool pool_reserve_entry(Pool *pool) {
     if (pool->block_count < pool->block_capacity) {
         return true;
     }
     size_t capacity = pool->block_capacity != 0 ? pool->block_capacity * 2 : 8;
-    PoolBlock **blocks =
-        goo_memory_realloc_with(pool->parent, pool->blocks, pool->block_capacity * sizeof *blocks,
-                                capacity * sizeof *blocks);
-    if (blocks == NULL) {
+    PoolBlock **entries = pool_ask(pool, capacity * sizeof *entries, 0);
+    if (entries == NULL) {
         return false;
     }
-    pool->blocks = blocks;
-    pool->block_capacity = capacity;
+    if (capacity > pool->block_capacity) {
+        PoolBlock **outgrown = pool->blocks;
+        size_t outgrown_capacity = pool->block_capacity;
+        if (outgrown != NULL) {
+            memcpy(entries, outgrown, pool->block_count * sizeof *entries);
+        }
+        pool->blocks = entries;
+        pool->block_capacity = capacity;
+        entries = outgrown;
+        capacity = outgrown_capacity;
+    }
+    pool_return(pool, entries, capacity * sizeof *entries, 0);
     return true;
 }
 
@@ -68,9 +91,31 @@ static void pool_measure_span(Pool *pool) {
     pool->span = (uintptr_t)last + last->size - pool->low;
 }
 
-static bool pool_add_block(Pool *pool) {
+/* How many objects a new block would hold; 0: max_objects are there. */
+static size_t pool_next_capacity(const Pool *pool) {
     size_t left = pool->max_objects - pool->total;
-    size_t capacity = pool->objects_per_block < left ? pool->objects_per_block : left;
+    return pool->objects_per_block < left ? pool->objects_per_block : left;
+}
+
+static void pool_insert_block(Pool *pool, PoolBlock *block) {
+    if (pool->watched_memory) {
+        gooi_poison(pool_objects(pool, block), block->size - pool->header_size);
+    }
+    size_t rank = pool_rank(pool, block);
+    memmove(pool->blocks + rank + 1, pool->blocks + rank,
+            (pool->block_count - rank) * sizeof(PoolBlock *));
+    pool->blocks[rank] = block;
+    pool->block_count++;
+    pool->total += block->capacity;
+    block->next_fresh = pool->fresh;
+    pool->fresh = block;
+    pool_measure_span(pool);
+}
+
+/* False: there is no memory. True: there is a new block, or somebody else's came first, which may
+ * be used up by now. */
+static bool pool_add_block(Pool *pool) {
+    size_t capacity = pool_next_capacity(pool);
     size_t size;
     if (capacity == 0 || gooi_multiply_overflows(capacity, pool->stride, &size) ||
         gooi_add_overflows(size, pool->header_size, &size)) {
@@ -80,22 +125,16 @@ static bool pool_add_block(Pool *pool) {
     if (!pool_reserve_entry(pool)) {
         return false;
     }
-    PoolBlock *block = goo_memory_alloc_options(pool->parent, size, pool->alignment, 0);
+    PoolBlock *block = pool_ask(pool, size, pool->alignment);
     if (block == NULL) {
         return false;
     }
-    *block = (PoolBlock){.size = size, .capacity = capacity, .next_fresh = pool->fresh};
-    if (pool->watched_memory) {
-        gooi_poison(pool_objects(pool, block), size - pool->header_size);
+    if (pool->block_count == pool->block_capacity || capacity > pool_next_capacity(pool)) {
+        pool_return(pool, block, size, pool->alignment);
+        return true;
     }
-    size_t rank = pool_rank(pool, block);
-    memmove(pool->blocks + rank + 1, pool->blocks + rank,
-            (pool->block_count - rank) * sizeof(PoolBlock *));
-    pool->blocks[rank] = block;
-    pool->block_count++;
-    pool->total += capacity;
-    pool->fresh = block;
-    pool_measure_span(pool);
+    *block = (PoolBlock){.size = size, .capacity = capacity};
+    pool_insert_block(pool, block);
     return true;
 }
 
@@ -104,6 +143,9 @@ bool gooi_pool_carve(Pool *pool) {
         return false;
     }
     PoolBlock *block = pool->fresh;
+    if (block == NULL) {
+        return true; /* whoever asked looks again */
+    }
     size_t left = block->capacity - block->carved;
     size_t count = left < POOL_CARVE_BATCH ? left : POOL_CARVE_BATCH;
     uint8_t *first = pool_objects(pool, block) + block->carved * pool->stride;
@@ -179,6 +221,9 @@ const char *gooi_pool_check(Pool *pool) {
 static void pool_check_deep(Pool *pool) {
     if (GOO_CHECK_LEVEL >= 3) {
         const char *wrong = gooi_pool_check(pool);
+        if (wrong != NULL) {
+            gooi_pool_unlock(pool); /* a handler may leave by longjmp */
+        }
         GOO_DEEP(wrong == NULL, "pool: %s", wrong);
     }
 }
@@ -231,7 +276,13 @@ static void pool_count_free_by_block(Pool *pool) {
         pool->blocks[i]->free_count = pool->blocks[i]->capacity - pool->blocks[i]->carved;
     }
     for (void *object = *pool_list(pool); object != NULL; object = gooi_pool_next(pool, object)) {
-        gooi_pool_block_of(pool, object)->free_count++;
+        PoolBlock *block = gooi_pool_block_of(pool, object);
+        if (block == NULL) {
+            gooi_pool_unlock(pool);
+            gooi_panic("pool: a free object was written: the list leads to %p, which is none",
+                       object);
+        }
+        block->free_count++;
     }
 }
 
@@ -269,13 +320,12 @@ static void pool_rebuild_fresh(Pool *pool) {
     }
 }
 
-static size_t pool_free_block(Pool *pool, PoolBlock *block) {
+static void pool_free_block(const Pool *pool, PoolBlock *block) {
     size_t size = block->size;
     if (pool->watched_memory) {
         gooi_unpoison(block, size, false);
     }
     goo_memory_free_options(pool->parent, block, size, pool->alignment);
-    return size;
 }
 
 void gooi_pool_free_blocks(Pool *pool) {
@@ -289,17 +339,18 @@ void gooi_pool_free_blocks(Pool *pool) {
     }
 }
 
-size_t goo_pool_trim(GooAllocator *a) {
-    Pool *pool = gooi_pool_of(a, __func__);
-    gooi_pool_lock(pool);
+/* Takes the blocks whose objects are all free out of the pool, as a chain. */
+static PoolBlock *pool_take_empty(Pool *pool) {
     pool_count_free_by_block(pool);
     pool_unlist_empty(pool);
-    size_t bytes = 0, kept = 0;
+    PoolBlock *chain = NULL;
+    size_t kept = 0;
     for (size_t i = 0; i < pool->block_count; i++) {
         PoolBlock *block = pool->blocks[i];
         if (block->free_count == block->capacity) {
             pool->total -= block->capacity;
-            bytes += pool_free_block(pool, block);
+            block->next_fresh = chain;
+            chain = block;
         } else {
             pool->blocks[kept++] = block;
         }
@@ -307,8 +358,22 @@ size_t goo_pool_trim(GooAllocator *a) {
     pool->block_count = kept;
     pool_rebuild_fresh(pool);
     pool_measure_span(pool);
+    return chain;
+}
+
+size_t goo_pool_trim(GooAllocator *a) {
+    Pool *pool = gooi_pool_of(a, __func__);
+    gooi_pool_lock(pool);
+    PoolBlock *chain = pool_take_empty(pool);
     pool_check_deep(pool);
     gooi_pool_unlock(pool);
+    size_t bytes = 0;
+    while (chain != NULL) { /* POOL-5 */
+        PoolBlock *block = chain;
+        chain = block->next_fresh;
+        bytes += block->size;
+        pool_free_block(pool, block);
+    }
     return bytes;
 }
 

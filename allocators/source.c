@@ -27,7 +27,7 @@ void gooi_source_init(GooiChunkSource *source, GooAllocator *owner, GooAllocator
 }
 
 bool gooi_source_has_room(const GooiChunkSource *source, size_t size) {
-    return size <= source->max_bytes - source->reserved;
+    return source->reserved <= source->max_bytes && size <= source->max_bytes - source->reserved;
 }
 
 /* Memory from the parent, within the limit. */
@@ -38,6 +38,11 @@ void *gooi_source_obtain(GooiChunkSource *source, size_t size, size_t alignment,
         return NULL;
     }
     void *p = goo_memory_alloc_options(source->parent, size, alignment, options);
+    if (p != NULL && !gooi_source_has_room(source, size)) { /* a handler of the parent's took it */
+        goo_memory_free_options(source->parent, p, size, alignment);
+        errno = ENOMEM;
+        return NULL;
+    }
     source->reserved += p != NULL ? size : 0;
     return p;
 }

@@ -76,6 +76,51 @@ GOO_TEST(panics, a_limit_gets_its_bytes_back) {
     goo_allocator_destroy(inner);
 }
 
+GOO_TEST(panics, a_limit_over_a_thread_safe_parent_gets_its_bytes_back) {
+    Mock mock;
+    GooAllocator *parent = panicking_mock(&mock);
+    parent->capabilities = GOO_ALLOCATOR_THREAD_SAFE | GOO_ALLOCATOR_FREES;
+    GooAllocator *limit = goo_limit_allocator_create(parent, 1000);
+    CHECK((limit->capabilities & GOO_ALLOCATOR_THREAD_SAFE) != 0);
+    mock.failures = 1;
+    CHECK_PANICS(goo_memory_alloc_with(limit, 600), "out of memory");
+    CHECK_EQ(goo_limit_used(limit), 0);
+    void *p = goo_memory_alloc_with(limit, 600);
+    mock.failures = 1;
+    CHECK_PANICS(goo_memory_realloc_with(limit, p, 600, 900), "out of memory");
+    CHECK_EQ(goo_limit_used(limit), 600);
+    goo_memory_free_with(limit, p, 600);
+    CHECK_EQ(goo_limit_used(limit), 0);
+    goo_allocator_destroy(limit);
+}
+
+/* The pool's lock would be held for ever. */
+GOO_TEST(panics, a_thread_safe_pool_is_not_left_locked) {
+    Mock mock;
+    GooAllocator *parent = panicking_mock(&mock);
+    GooPoolOptions options = {.object_size = 32, .objects_per_block = 4, .thread_safe = true};
+    GooAllocator *pool = goo_pool_allocator_create_with(parent, &options);
+    mock.failures = 1;
+    CHECK_PANICS(goo_memory_alloc_with(pool, 32), "out of memory");
+    void *objects[9];
+    for (size_t i = 0; i < 8; i++) {
+        objects[i] = goo_memory_alloc_with(pool, 32);
+        CHECK(objects[i] != NULL);
+    }
+    mock.failures = 1;
+    CHECK_PANICS(goo_memory_alloc_with(pool, 32), "out of memory");
+    objects[8] = goo_memory_alloc_with(pool, 32);
+    CHECK(objects[8] != NULL);
+    goo_memory_free_with(pool, objects[3], 32);
+    CHECK_PANICS(goo_memory_free_with(pool, objects[3], 32), "freed before");
+    size_t free_count, total;
+    goo_pool_get_stats(pool, &free_count, &total);
+    CHECK_EQ(free_count, 4);
+    CHECK_EQ(total, 12);
+    goo_allocator_destroy(pool);
+    CHECK_EQ(mock.live, 0);
+}
+
 GOO_TEST(panics, the_process_limit_gets_its_bytes_back) {
     GooMemoryConfig config = {.limit_bytes = 10000};
     CHECK_EQ(goo_memory_init_with(&config), GOO_OK);
