@@ -360,8 +360,8 @@ static void *alloc_finalizable(GooGcMutator *m, const GooGcType *type, size_t si
     void *object = alloc_with_kind(m, size, metadata | GOO_GC_ATTENTION);
     if (object != NULL) {
         *(GooiPointer *)object = (void *)type;
-        gooi_finalize_add(m->heap, object);
     }
+    gooi_finalize_add(m->heap, object);
     return object;
 }
 

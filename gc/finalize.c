@@ -8,14 +8,26 @@
  *        finalize.
  */
 #include "gc/heap.h"
+#include "gc/lock.h"
 
-/* Makes room for one more, before the object is made: adding then can't fail. */
+/* Makes room for one more and promises it, before the object is made: adding then can't fail,
+ * whatever other threads add meanwhile. */
 bool gooi_finalize_reserve(GooGcHeap *heap) {
-    return gooi_vector_reserve(heap, &heap->finalizables, 1, sizeof(void *));
+    gooi_heap_lock(heap);
+    bool room = gooi_vector_reserve(heap, &heap->finalizables, heap->finalizables_promised + 1,
+                                    sizeof(void *));
+    heap->finalizables_promised += room;
+    gooi_heap_unlock(heap);
+    return room;
 }
 
 void gooi_finalize_add(GooGcHeap *heap, void *object) {
-    ((void **)heap->finalizables.items)[heap->finalizables.count++] = object;
+    gooi_heap_lock(heap);
+    heap->finalizables_promised--;
+    if (object != NULL) {
+        ((void **)heap->finalizables.items)[heap->finalizables.count++] = object;
+    }
+    gooi_heap_unlock(heap);
 }
 
 static void finalize_call(void *object) {

@@ -332,6 +332,7 @@ struct GooGcHeap {
     GooiVector handles;
     uint32_t handle_free;     /* index + 1 of the first free one */
     GooiVector finalizables;  /* of void *: objects with a finalize */
+    size_t finalizables_promised; /* that are about to be added */
     GooGcInternTable *intern_tables;
     uint64_t hash_seed;
 
@@ -499,7 +500,7 @@ void gooi_roots_deinit(GooGcHeap *heap);
 
 /* finalize.c */
 bool gooi_finalize_reserve(GooGcHeap *heap);
-void gooi_finalize_add(GooGcHeap *heap, void *object);
+void gooi_finalize_add(GooGcHeap *heap, void *object); /* NULL: it could not be made */
 void gooi_finalize_dead(GooGcHeap *heap);
 void gooi_finalize_all(GooGcHeap *heap);
 
