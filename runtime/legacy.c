@@ -155,8 +155,9 @@ static GOOI_NEVER_INLINE void *legacy_alloc_rest(GooAllocator *owner, size_t siz
         return gooi_policy_refuse(&request, ENOMEM);
     }
     legacy_need_key();
+    uint32_t watch = gooi_memory_watch(owner, LEGACY_HEADER_SIZE);
     LegacyHeader *base = tried ? gooi_memory_retry(&request)
-                         : gooi_memory_only_counted(gooi_memory_watch(owner, LEGACY_HEADER_SIZE))
+                         : watch != 0 && gooi_memory_only_counted(watch)
                              ? gooi_memory_alloc_counted(owner, request.size, request.header,
                                                          request.alignment, options, call)
                              : gooi_memory_serve(&request);

@@ -367,3 +367,16 @@ GOO_TEST(legacy, threads_share_the_system_allocator_and_its_counters) {
     goo_allocator_destroy(a);
     CHECK(goo_get_default_allocator() != a);
 }
+
+/* The first block of a process, after some allocator had its counters on. */
+GOO_TEST(legacy, nothing_is_counted_unless_somebody_asked) {
+    GooAllocator *a = goo_system_allocator_create();
+    a->track_stats = true;
+    goo_memory_free_with(a, goo_memory_alloc_with(a, 10), 10);
+    goo_allocator_destroy(a);
+    GooMemoryStats before = goo_memory_get_stats();
+    char *text = goo_strdup("text");
+    CHECK_EQ(goo_memory_get_stats().current_bytes, before.current_bytes);
+    goo_free(text);
+    CHECK_EQ(goo_memory_get_stats().current_bytes, before.current_bytes);
+}
