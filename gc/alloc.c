@@ -304,6 +304,11 @@ GOOI_COLD void *gooi_alloc_fail(GooGcMutator *m, size_t size) {
     return NULL;
 }
 
+static bool alloc_collect_for(GooGcHeap *heap, size_t size) {
+    return size <= GOOI_SMALL_MAX ? gooi_collect_for_block(heap, size)
+                                  : size <= heap->size && gooi_collect_emergency(heap, size);
+}
+
 /* Every allocation that needs to ask something first. */
 static GOOI_NEVER_INLINE void *alloc_in_full(GooGcMutator *m, size_t size, unsigned metadata) {
     if (!alloc_is_allowed(m)) {
@@ -320,7 +325,7 @@ static GOOI_NEVER_INLINE void *alloc_in_full(GooGcMutator *m, size_t size, unsig
     m->collect_requested = false;
     atomic_store_explicit(&m->heap->refused, false, memory_order_relaxed);
     void *object = alloc_try(m, size, metadata);
-    if (object == NULL && size <= m->heap->size && gooi_collect_emergency(m->heap, size)) {
+    if (object == NULL && alloc_collect_for(m->heap, size)) {
         object = alloc_try(m, size, metadata);
     }
     return object != NULL ? object : gooi_alloc_fail(m, size);

@@ -551,6 +551,8 @@ void gooi_limit_collected(GooGcHeap *heap, size_t before);
 /* Collects and gives back what is empty, so that a request of `bytes` that failed can be tried
  * again. False: no collection may run here, or it would be futile. */
 bool gooi_collect_emergency(GooGcHeap *heap, size_t bytes);
+/* The same for an object that a block will hold: empty blocks stay, as far as the limit allows. */
+bool gooi_collect_for_block(GooGcHeap *heap, size_t bytes);
 
 /* verify.c */
 /* Faults go to `report` unless it is NULL, and the first one to `first` as text unless that is. */

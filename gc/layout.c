@@ -88,6 +88,16 @@ static void visit_mark(GooGcVisitor *v, uint64_t word, bool pointer) {
     gooi_marker_store(&k);
 }
 
+static void visit_mark_pointers(GooGcVisitor *v, const void *pointers, size_t count) {
+    const GooiPointer *items = pointers;
+    GooiMarker k;
+    gooi_marker_load(&k, v);
+    for (size_t i = 0; i < count; i++) {
+        gooi_mark_address(&k, (uintptr_t)items[k.backwards ? count - 1 - i : i]);
+    }
+    gooi_marker_store(&k);
+}
+
 void goo_gc_visit(GooGcVisitor *v, void *slot) {
     uint64_t value = *(const GooiWord *)slot;
     if (GOOI_LIKELY(v->observe == NULL)) {
@@ -118,7 +128,12 @@ void goo_gc_visit_range(GooGcVisitor *v, void *slots, size_t count) {
     }
 }
 
+/* As the marking loops do, in the order that follows the heap. */
 void goo_gc_visit_pointers(GooGcVisitor *v, void *pointers, size_t count) {
+    if (GOOI_LIKELY(v->observe == NULL)) {
+        visit_mark_pointers(v, pointers, count);
+        return;
+    }
     GooiPointer *items = pointers;
     for (size_t i = 0; i < count; i++) {
         goo_gc_visit_pointer(v, &items[i]);

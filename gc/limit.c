@@ -113,7 +113,7 @@ static bool limit_try_collection(GooGcHeap *heap, size_t bytes) {
     return true;
 }
 
-bool gooi_collect_emergency(GooGcHeap *heap, size_t bytes) {
+static bool limit_collect(GooGcHeap *heap, size_t bytes, size_t (*give_back)(GooGcHeap *heap)) {
     gooi_heap_lock(heap);
     bool worth_it = limit_try_collection(heap, bytes);
     gooi_heap_unlock(heap);
@@ -122,9 +122,27 @@ bool gooi_collect_emergency(GooGcHeap *heap, size_t bytes) {
     }
     gooi_heap_lock(heap);
     heap->tight = true;
-    goo_gc_release(heap);
+    give_back(heap);
     gooi_heap_unlock(heap);
     return true;
+}
+
+bool gooi_collect_emergency(GooGcHeap *heap, size_t bytes) {
+    return limit_collect(heap, bytes, goo_gc_release);
+}
+
+/* What the heap has beyond the limit that holds now, as after the spare closed. */
+static size_t limit_give_back_excess(GooGcHeap *heap) {
+    size_t have, held = atomic_load_explicit(&heap->held_limit, memory_order_relaxed);
+    gooi_large_release_empty(heap);
+    have = gooi_accounted(heap);
+    return have <= held ? 0 : gooi_sweep_release_idle(heap, GOOI_DECAY_TICKS, have - held);
+}
+
+/* For an object that lies in a block: those that fell empty serve it as they are. Giving them back
+ * to the OS only to take them again cost a heap that lives at its limit a third of its time. */
+bool gooi_collect_for_block(GooGcHeap *heap, size_t bytes) {
+    return limit_collect(heap, bytes, limit_give_back_excess);
 }
 
 GooStatus goo_gc_set_limits(GooGcHeap *heap, size_t soft_bytes, size_t hard_bytes) {

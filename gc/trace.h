@@ -56,17 +56,16 @@ static GOOI_ALWAYS_INLINE void gooi_trace_bitmap(GooiMarker *k, uintptr_t object
     }
 }
 
-static GOOI_ALWAYS_INLINE uintptr_t gooi_trace_end(const GooiMarker *k, uintptr_t object) {
+static GOOI_ALWAYS_INLINE uintptr_t gooi_object_end(const GooGcVisitor *v, uintptr_t object) {
     const uint8_t *table = gooi_metadata_of(object);
     uint8_t byte = GOOI_LOAD_RELAXED(table);
-    return object +
-           (gooi_marked_granules(k->visitor->heap, object, table, byte) << GOOI_GRANULE_LOG2);
+    return object + (gooi_marked_granules(v->heap, object, table, byte) << GOOI_GRANULE_LOG2);
 }
 
 static GOOI_ALWAYS_INLINE void gooi_trace_array(GooiMarker *k, uintptr_t object,
                                                 const GooGcType *type) {
     const GooiWord *low = (const GooiWord *)(object + type->array_offset);
-    const GooiWord *end = (const GooiWord *)gooi_trace_end(k, object);
+    const GooiWord *end = (const GooiWord *)gooi_object_end(k->visitor, object);
     bool pointers = (type->flags & GOO_GC_TYPE_ARRAY_POINTERS) != 0;
     if (end - low < GOOI_RANGE_SHORT) {
         gooi_trace_words(k, low, low < end ? (size_t)(end - low) : 0, pointers);
@@ -77,16 +76,20 @@ static GOOI_ALWAYS_INLINE void gooi_trace_array(GooiMarker *k, uintptr_t object,
     gooi_marker_load(k, k->visitor);
 }
 
-/* The layouts that call out of the loop. */
-static GOOI_NEVER_INLINE void gooi_trace_outside(GooGcVisitor *v, uintptr_t object, uintptr_t end) {
-    const GooGcType *type = goo_gc_type_of((const void *)object);
+/* The layouts that call out of the loop. Untyped objects' first word is not looked at: it is the
+ * program's, and may be a cache miss that the callback does not need yet. */
+static GOOI_NEVER_INLINE void gooi_trace_outside(GooGcVisitor *v, uintptr_t object) {
     unsigned kind = GOOI_LOAD_RELAXED(gooi_metadata_of(object)) & GOO_GC_KIND_MASK;
-    if (kind == GOO_GC_KIND_EMBEDDER) {
+    if (GOOI_LIKELY(kind == GOO_GC_KIND_EMBEDDER)) {
         v->heap->options.trace_embedder((void *)object, v, v->heap->options.user);
-    } else if (kind == GOO_GC_KIND_TYPED && type->layout == GOO_GC_LAYOUT_TRACE) {
+        return;
+    }
+    const GooGcType *type =
+        kind == GOO_GC_KIND_TYPED ? goo_gc_type_of((const void *)object) : NULL;
+    if (type != NULL && type->layout == GOO_GC_LAYOUT_TRACE) {
         type->trace((void *)object, v);
-    } else if (kind == GOO_GC_KIND_CONSERVATIVE || kind == GOO_GC_KIND_TYPED) {
-        gooi_mark_conservative(v, (const void *)object, (const void *)end);
+    } else if (type != NULL || kind == GOO_GC_KIND_CONSERVATIVE) {
+        gooi_mark_conservative(v, (const void *)object, (const void *)gooi_object_end(v, object));
     }
 }
 
@@ -105,7 +108,7 @@ static GOOI_ALWAYS_INLINE void gooi_trace_object(GooiMarker *k, uintptr_t object
         }
     }
     gooi_marker_store(k);
-    gooi_trace_outside(k->visitor, object, gooi_trace_end(k, object));
+    gooi_trace_outside(k->visitor, object);
     gooi_marker_load(k, k->visitor);
 }
 
