@@ -65,8 +65,9 @@ typedef struct Table {
     size_t rounds;
 } Table;
 
-static const char *preloads[PRELOADS_MAX] = {"libmimalloc.so.2", "libjemalloc.so.2"};
-static size_t preload_count = 2;
+static const char *preloads[PRELOADS_MAX] = {"libmimalloc.so.2", "libjemalloc.so.2",
+                                             "libtcmalloc_minimal.so.4"};
+static size_t preload_count = 3;
 
 /* Starts the processes of a workload; absent peers have none. */
 static void table_start(Table *table, const Workload *workload) {
@@ -160,37 +161,52 @@ static double row_against(const Row *row, const Row *than, size_t rounds, bool a
     return bench_spread(samples, rounds).median;
 }
 
-static const char *verdict(bool met) {
-    return met ? "met" : "SHORT";
-}
-
-static void report_target(const Table *table, const Row *row, double median) {
+/* What a row should reach and what it does, in words; NULL: nothing was asked of it. */
+static const char *report_target(const Table *table, const Row *row, double median, char *text,
+                                 size_t room) {
     const Target *target = row->target;
     const Row *than = target->kind == TARGET_NONE ? NULL : table_row(table, target->than);
+    text[0] = '\0';
     if (than == NULL) {
-        return;
+        return NULL;
     }
     double ratio = row_against(row, than, table->rounds, true);
     double above = row_against(row, than, table->rounds, false);
-    switch (target->kind) {
-    case TARGET_SCALED: {
+    bool met = false;
+    if (target->kind == TARGET_SCALED) {
         double here = row_spread(than, table->rounds).median;
-        bool met = median <= target->limit || ratio <= target->limit / target->issued;
-        printf("  %.2f ns where %s takes %.2f: %.2f here; %s", target->limit, than->name,
-               target->issued, target->limit / target->issued * here, verdict(met));
-        break;
+        met = median <= target->limit || ratio <= target->limit / target->issued;
+        snprintf(text, room, "%.2f ns where %s takes %.2f: %.2f here; ", target->limit, than->name,
+                 target->issued, target->limit / target->issued * here);
+    } else if (target->kind == TARGET_ABOVE) {
+        met = above <= target->limit;
+        snprintf(text, room, "%s + %.1f ns: + %.2f; ", than->name, target->limit, above);
+    } else {
+        met = ratio <= target->limit;
+        snprintf(text, room, "%.2f x %s: %.2f; ", target->limit, than->name, ratio);
     }
-    case TARGET_ABOVE:
-        printf("  %s + %.1f ns: + %.2f; %s", than->name, target->limit, above,
-               verdict(above <= target->limit));
-        break;
-    case TARGET_RATIO:
-        printf("  %.2f x %s: %.2f; %s", target->limit, than->name, ratio,
-               verdict(ratio <= target->limit));
-        break;
-    case TARGET_NONE:
-        break;
+    return met ? "met" : "SHORT";
+}
+
+/* The same for a program to read. */
+static void report_row(const Table *table, const Workload *workload, const Row *row,
+                       const char *verdict) {
+    const Row *libc = &table->rows[0];
+    double ratios[ROUNDS_MAX];
+    for (size_t i = 0; i < table->rounds; i++) {
+        ratios[i] = row->samples[i] / libc->samples[i];
     }
+    bool of_malloc = workload->ways[row->way].side == WAY_MALLOC;
+    bool bare = strncmp(row->name, "bare", 4) == 0;
+    bench_row(&(BenchRow){.workload = workload->name,
+                          .subject = row->name,
+                          .unit = "ns",
+                          .role = of_malloc ? BENCH_PEER : bare ? BENCH_BARE : BENCH_GOO,
+                          .value = row_spread(row, table->rounds),
+                          .rounds = table->rounds,
+                          .than = libc->name,
+                          .ratio = bench_spread(ratios, table->rounds),
+                          .verdict = verdict});
 }
 
 static void report(const Table *table, const Workload *workload) {
@@ -201,8 +217,10 @@ static void report(const Table *table, const Workload *workload) {
         BenchSpread s = row_spread(row, table->rounds);
         printf("  %-28s %8.2f  %8.2f-%-8.2f  %7.2f", row->name, s.median, s.least, s.most,
                row_against(row, &table->rows[0], table->rounds, true));
-        report_target(table, row, s.median);
-        printf("\n");
+        char asked[160];
+        const char *verdict = report_target(table, row, s.median, asked, sizeof asked);
+        printf("  %s%s\n", asked, verdict != NULL ? verdict : "");
+        report_row(table, workload, row, verdict);
     }
     fflush(stdout);
 }
@@ -248,7 +266,7 @@ static bool run_workload(const Workload *workload, size_t rounds) {
 
 static void usage(FILE *to) {
     fprintf(to, "usage: bench_alloc [--quick] [--peer FILE]... [WORKLOAD]...\n"
-                "Explicit allocation beside libc, mimalloc and jemalloc.\n"
+                "Explicit allocation beside libc, mimalloc, jemalloc and tcmalloc.\n"
                 "  --quick      few rounds: a look, not a figure\n"
                 "  --peer FILE  another allocator's library to compare with, such as a newer\n"
                 "               build; also those in GOO_BENCH_PEERS, separated by ':'\n"
@@ -316,6 +334,7 @@ int main(int argc, char **argv) {
     int status = 0;
     for (size_t i = 0; i < chosen_count; i++) {
         status |= !run_workload(chosen[i], rounds);
+        bench_progress(i + 1, chosen_count);
     }
     return status;
 }

@@ -85,10 +85,23 @@ static bool measure(size_t mebibytes, size_t rounds) {
             return false;
         }
     }
-    BenchSpread h = bench_spread(heap, rounds);
+    const char *const subjects[] = {"goo", "plain mapping", "plain mapping, huge pages"};
+    BenchSpread spreads[] = {bench_spread(heap, rounds), bench_spread(small, rounds),
+                             bench_spread(huge, rounds)};
+    for (size_t i = 0; i < 3; i++) {
+        bench_row(&(BenchRow){.workload = "first touch",
+                              .subject = subjects[i],
+                              .unit = "ns per 4 KiB",
+                              .role = i == 0 ? BENCH_GOO : BENCH_BARE,
+                              .value = spreads[i],
+                              .rounds = rounds,
+                              .size = (double)size,
+                              .size_unit = "bytes",
+                              .peak_bytes = i == 0 ? (double)resident : 0});
+    }
+    BenchSpread h = spreads[0];
     printf("%5zu MiB  %7.0f (%.0f - %.0f)  %7.0f  %7.0f  %10.2f x\n", mebibytes, h.median, h.least,
-           h.most, bench_spread(small, rounds).median, bench_spread(huge, rounds).median,
-           (double)resident / (double)size);
+           h.most, spreads[1].median, spreads[2].median, (double)resident / (double)size);
     return true;
 }
 
@@ -106,10 +119,12 @@ int main(int argc, char **argv) {
     bench_print_machine();
     printf("ns per 4 KiB, 64 writes in it:  heap, median (least - most) · plain mapping, 4 KiB "
            "pages · plain mapping, huge pages · resident / size\n");
-    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0] - (quick ? 2 : 0); i++) {
+    size_t count = sizeof sizes / sizeof sizes[0] - (quick ? 2 : 0);
+    for (size_t i = 0; i < count; i++) {
         if (!measure(sizes[i], quick ? 5 : 9)) {
             return 1;
         }
+        bench_progress(i + 1, count);
     }
     return 0;
 }

@@ -138,6 +138,20 @@ static bool finish(Grown *g, const Case *c, size_t rounds, BenchSpread *out) {
     return complete;
 }
 
+static void report_rows(const Case *c, size_t rounds, BenchSpread one, BenchSpread two) {
+    BenchRow row = {.workload = c->shuffled ? "mark, shuffled" : "mark, ordered",
+                    .subject = "goo, 1 marker",
+                    .unit = "ns per object",
+                    .value = one,
+                    .rounds = rounds,
+                    .size = (double)c->count,
+                    .size_unit = "objects"};
+    bench_row(&row);
+    row.subject = "goo, 2 markers";
+    row.value = two;
+    bench_row(&row);
+}
+
 static bool measure(const Case *c, size_t rounds) {
     static Grown one, two;
     BenchSpread s, t;
@@ -152,7 +166,7 @@ static bool measure(const Case *c, size_t rounds) {
     complete &= finish(&two, c, rounds, &t);
     printf("%-34s %7.2f %7.2f %7.2f  %7.2f %7.2f %7.2f  %6.2f\n", c->name, s.median, s.least,
            s.most, t.median, t.least, t.most, s.median / t.median);
-    fflush(stdout);
+    report_rows(c, rounds, s, t);
     return complete;
 }
 
@@ -174,6 +188,7 @@ int main(int argc, char **argv) {
         if (!measure(&cases[i], quick ? 5 : 11)) {
             return 1;
         }
+        bench_progress(i + 1, count);
     }
     return 0;
 }

@@ -55,7 +55,7 @@ static double sample_ns(CallFn *call, const Cell *cell, size_t count) {
 }
 
 typedef struct Result {
-    double goo, rival, ratio;
+    BenchSpread goo, rival, ratio;
     const char *rival_name;
 } Result;
 
@@ -73,22 +73,22 @@ static Result measure(CallFn *const *calls, const Rival *rivals, size_t count, c
             samples[c][round] = sample_ns(calls[c], cell, batch);
         }
     }
-    Result result = {0, 0, 0, ""};
+    Result result = {.rival_name = ""};
     size_t best = 0;
     for (size_t c = 0; c < count; c++) {
         memcpy(sorted, samples[c], sizeof sorted);
-        double median = bench_spread(sorted, rounds).median;
+        BenchSpread spread = bench_spread(sorted, rounds);
         if (c == 0) {
-            result.goo = median;
-        } else if (best == 0 || median < result.rival) {
+            result.goo = spread;
+        } else if (best == 0 || spread.median < result.rival.median) {
             best = c;
-            result.rival = median;
+            result.rival = spread;
         }
     }
     for (size_t round = 0; round < rounds; round++) {
         sorted[round] = samples[0][round] / samples[best][round];
     }
-    result.ratio = bench_spread(sorted, rounds).median;
+    result.ratio = bench_spread(sorted, rounds);
     result.rival_name = rivals[best - 1].name;
     return result;
 }
@@ -137,6 +137,32 @@ static const char *level_of(size_t bytes) {
     return "memory";
 }
 
+/* The same for a program to read: two rows. Nothing grows from size 0, which has no logarithm. */
+static void report_rows(const Operation *operation, const Cell *cell, const Result *r,
+                        size_t rounds, bool good) {
+    char workload[64];
+    snprintf(workload, sizeof workload, "%s, %s", operation->name,
+             (uintptr_t)cell->a % 64 == 0 ? "aligned" : "unaligned");
+    BenchRow row = {.workload = workload,
+                    .subject = "goo",
+                    .unit = "ns",
+                    .value = r->goo,
+                    .rounds = rounds,
+                    .size = (double)cell->size,
+                    .size_unit = "bytes",
+                    .than = r->rival_name,
+                    .ratio = r->ratio,
+                    .verdict = good ? "met" : "SHORT"};
+    if (cell->size != 0) {
+        bench_row(&row);
+        row.subject = r->rival_name;
+        row.role = BENCH_PEER;
+        row.value = r->rival;
+        row.than = row.verdict = NULL;
+        bench_row(&row);
+    }
+}
+
 static void run_cell(const Operation *operation, Cell cell, size_t rounds, size_t *slower) {
     CallFn *calls[1 + RIVALS_MAX] = {operation->call};
     Rival rivals[RIVALS_MAX];
@@ -152,12 +178,12 @@ static void run_cell(const Operation *operation, Cell cell, size_t rounds, size_
         exit(1);
     }
     Result r = measure(calls, rivals, count, &cell, rounds);
-    bool good = r.goo - r.rival <= ALLOWED_NS || r.ratio <= ALLOWED_RATIO;
+    bool good = r.goo.median - r.rival.median <= ALLOWED_NS || r.ratio.median <= ALLOWED_RATIO;
     *slower += !good;
     printf("  %9zu  %-6s  %12.2f  %12.2f  %7.1f  %-8s %5.2f  %s\n", cell.size,
-           level_of(cell.size * operation->ranges), r.goo, r.rival, (double)cell.size / r.goo,
-           r.rival_name, r.ratio, good ? "ok" : "SLOWER");
-    fflush(stdout);
+           level_of(cell.size * operation->ranges), r.goo.median, r.rival.median,
+           (double)cell.size / r.goo.median, r.rival_name, r.ratio.median, good ? "ok" : "SLOWER");
+    report_rows(operation, &cell, &r, rounds, good);
 }
 
 static size_t run_operation(const Operation *operation, uint8_t *area_a, uint8_t *area_b,
@@ -251,6 +277,7 @@ int main(int argc, char **argv) {
             memset(b, 0, AREA);
             slower += run_operation(&operations[i], a, b, quick ? ROUNDS_QUICK : ROUNDS,
                                     quick ? (size_t)256 << 10 : LARGEST);
+            bench_progress(i + 1, operation_count);
         }
     }
     printf("\ncells that cost more than %d %% and %.1f ns above their rival: %zu\n",

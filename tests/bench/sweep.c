@@ -24,14 +24,13 @@
  */
 #define _DEFAULT_SOURCE
 #include "runtime/kernels/kernels.h"
+#include "tests/bench/bench.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 
 enum {
     GRANULES = 4096, /* of a 64 KiB block */
@@ -42,6 +41,7 @@ enum {
     COLOUR = 0x07,
     MARK = 3,
     END = 0x08,
+    ROUNDS = 15,
     ROUNDS_MAX = 64,
     MEMORY_PIECES = 64,
     LEVELS = GOO_SIMD_WASM128 + 1
@@ -49,7 +49,6 @@ enum {
 
 typedef struct Options {
     size_t rounds, repeats, memory_bytes;
-    const char *json;
 } Options;
 
 /* Everything that samples work on. */
@@ -74,12 +73,6 @@ typedef struct Measure {
     double (*sample)(const GooiKernels *k);
     unsigned share; /* live objects or passing words, in %; bytes for is_zero */
 } Measure;
-
-static double now_ns(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
 
 static uint64_t random_bits(void) {
     data.seed ^= data.seed >> 12;
@@ -163,11 +156,11 @@ static double sample_blocks(const GooiKernels *k, size_t (*work)(const GooiKerne
         double total = 0;
         for (size_t b = 0; b < PRISTINE; b += BATCH) {
             memcpy(data.tables, data.pristine + b * GRANULES, BATCH * GRANULES);
-            double start = now_ns();
+            double start = bench_now_ns();
             for (size_t i = 0; i < BATCH; i++) {
                 result += work(k, data.tables + i * GRANULES);
             }
-            total += now_ns() - start;
+            total += bench_now_ns() - start;
         }
         best = least(best, total);
     }
@@ -221,11 +214,6 @@ static double sample_find_start(const GooiKernels *k) {
     return sample_blocks(k, work_find_start) / (double)((GRANULES - OBJECT_GRANULES + 10) / 11);
 }
 
-static int compare_doubles(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* ms per GiB of heap: 64 MiB of table that is in no cache. */
 static double sample_memory(const GooiKernels *k) {
     double pieces[MEMORY_PIECES];
@@ -237,14 +225,14 @@ static double sample_memory(const GooiKernels *k) {
         result += data.scrub[i];
     }
     for (size_t p = 0; p < MEMORY_PIECES; p++) {
-        double start = now_ns();
+        double start = bench_now_ns();
         for (size_t i = p * piece; i < (p + 1) * piece; i += GRANULES) {
             result += k->sweep(data.memory + i, GRANULES, COLOUR, MARK, END, data.map);
         }
-        pieces[p] = now_ns() - start;
+        pieces[p] = bench_now_ns() - start;
     }
     sink = result;
-    qsort(pieces, MEMORY_PIECES, sizeof pieces[0], compare_doubles);
+    qsort(pieces, MEMORY_PIECES, sizeof pieces[0], bench_compare);
     return pieces[MEMORY_PIECES / 2] / 1e6 * (1 << 30) / (16.0 * (double)piece);
 }
 
@@ -254,11 +242,11 @@ static double sample_is_zero(const GooiKernels *k) {
     double best = HUGE_VAL;
     for (size_t repeat = 0; repeat < data.options.repeats; repeat++) {
         size_t zeros = 0;
-        double start = now_ns();
+        double start = bench_now_ns();
         for (size_t i = 0; i < count; i++) {
             zeros += k->is_zero(data.tables, size);
         }
-        best = least(best, now_ns() - start);
+        best = least(best, bench_now_ns() - start);
         if (zeros != count) {
             fprintf(stderr, "bench_sweep: is_zero is wrong\n");
             exit(1);
@@ -273,9 +261,9 @@ static double sample_filter(const GooiKernels *k) {
     size_t found = 0;
     for (size_t repeat = 0; repeat < data.options.repeats; repeat++) {
         refresh_words();
-        double start = now_ns();
+        double start = bench_now_ns();
         found += k->filter_references(data.words, WORDS, &filter, data.out);
-        best = least(best, now_ns() - start);
+        best = least(best, bench_now_ns() - start);
     }
     sink = found;
     return sizeof data.words / best;
@@ -321,7 +309,7 @@ static const Measure measures[] = {
      sample_filter, 75},
 };
 
-/* One level's samples of one measure, sorted after the last round. */
+/* One level's samples of one measure, one for each round. */
 typedef struct Result {
     double samples[ROUNDS_MAX];
     bool own; /* not the kernel of the level below */
@@ -345,98 +333,65 @@ static void measure(const Measure *m, const GooiKernels *levels, size_t count, R
             results[level].samples[round] = m->sample(&levels[level]);
         }
     }
-    for (size_t level = 0; level < count; level++) {
-        qsort(results[level].samples, rounds, sizeof(double), compare_doubles);
-    }
 }
 
+/* Sorts the samples. */
 static void print_measure(const Measure *m, const GooiKernels *levels, size_t count,
-                          const Result *results) {
+                          Result *results) {
     size_t rounds = data.options.rounds;
+    double scalar = 0;
     printf("\n%s (%s)\n", m->name, m->unit);
     for (size_t level = 0; level < count; level++) {
-        const double *s = results[level].samples;
-        double ratio = s[rounds / 2] / results[0].samples[rounds / 2];
+        BenchSpread s = bench_spread(results[level].samples, rounds);
+        scalar = level == 0 ? s.median : scalar;
+        double ratio = s.median / scalar;
         printf("  %-8s %10.4g   %9.4g - %-9.4g %7.2f x scalar%s\n",
-               goo_simd_name(levels[level].level), s[rounds / 2], s[0], s[rounds - 1],
+               goo_simd_name(levels[level].level), s.median, s.least, s.most,
                m->higher_is_better ? ratio : 1 / ratio,
                results[level].own ? "" : "   (kernel of the level above)");
     }
     fflush(stdout);
 }
 
-static void write_json_measure(FILE *out, const Measure *m, const GooiKernels *levels, size_t count,
-                               const Result *results) {
-    fprintf(out, "    {\"name\": \"%s\", \"unit\": \"%s\", \"levels\": {", m->name, m->unit);
+/* The same for a program to read, each level beside scalar within the round. */
+static void report_rows(const Measure *m, const GooiKernels *levels, size_t count,
+                        const Result *results) {
+    size_t rounds = data.options.rounds;
     for (size_t level = 0; level < count; level++) {
-        fprintf(out, "%s\n      \"%s\": {\"own\": %s, \"samples\": [", level == 0 ? "" : ",",
-                goo_simd_name(levels[level].level), results[level].own ? "true" : "false");
-        for (size_t i = 0; i < data.options.rounds; i++) {
-            fprintf(out, "%s%.6g", i == 0 ? "" : ", ", results[level].samples[i]);
+        double sorted[ROUNDS_MAX], ratios[ROUNDS_MAX];
+        for (size_t i = 0; i < rounds; i++) {
+            double by_scalar = results[level].samples[i] / results[0].samples[i];
+            sorted[i] = results[level].samples[i];
+            ratios[i] = m->higher_is_better ? 1 / by_scalar : by_scalar;
         }
-        fprintf(out, "]}");
+        bench_row(&(BenchRow){.workload = m->name,
+                              .subject = goo_simd_name(levels[level].level),
+                              .unit = m->unit,
+                              .role = level == 0 ? BENCH_BARE : BENCH_GOO,
+                              .more_is_better = m->higher_is_better,
+                              .value = bench_spread(sorted, rounds),
+                              .rounds = rounds,
+                              .than = goo_simd_name(levels[0].level),
+                              .ratio = bench_spread(ratios, rounds)});
     }
-    fprintf(out, "}}");
-}
-
-/* The first line of `path` that starts with `prefix`, from its value on, or "unknown". */
-static void read_line(const char *path, const char *prefix, char *out, size_t size) {
-    char line[256];
-    snprintf(out, size, "unknown");
-    FILE *file = fopen(path, "r");
-    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
-        if (strncmp(line, prefix, strlen(prefix)) == 0) {
-            const char *value = line + strlen(prefix);
-            value += strspn(value, " \t:");
-            snprintf(out, size, "%.*s", (int)strcspn(value, "\n\"\\"), value);
-            break;
-        }
-    }
-    if (file != NULL) {
-        fclose(file);
-    }
-}
-
-static void usage(FILE *out) {
-    fprintf(out, "usage: bench_sweep [--quick] [--json FILE]\n"
-                 "Measures the collector's kernels at every level of vector instructions.\n"
-                 "  --quick      3 rounds instead of 15, less memory: a look, not a figure\n"
-                 "  --json FILE  also write every sample to FILE\n"
-                 "  --help       this text\n");
-}
-
-static bool parse_options(int argc, char **argv) {
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--help") == 0) {
-            usage(stdout);
-            exit(0);
-        } else if (strcmp(argv[i], "--quick") == 0) {
-            data.options.rounds = 3;
-            data.options.memory_bytes = 64 << 20;
-        } else if (strcmp(argv[i], "--json") == 0 && i + 1 < argc) {
-            data.options.json = argv[++i];
-        } else {
-            usage(stderr);
-            return false;
-        }
-    }
-    return true;
 }
 
 int main(int argc, char **argv) {
     static GooiKernels levels[LEVELS];
     static Result results[LEVELS];
-    char cpu[128], load[64];
-    data.options = (Options){.rounds = 15, .repeats = 4, .memory_bytes = 128 << 20};
+    bool quick;
+    int status = 0;
+    if (!bench_parse(argc, argv,
+                     "usage: bench_sweep [--quick]\n"
+                     "Measures the collector's kernels at every level of vector instructions.\n"
+                     "  --quick  3 rounds instead of 15, less memory: a look, not a figure\n",
+                     &quick, &status)) {
+        return status;
+    }
+    data.options = (Options){.rounds = quick ? 3 : ROUNDS,
+                             .repeats = 4,
+                             .memory_bytes = (size_t)(quick ? 64 : 128) << 20};
     data.seed = UINT64_C(0x9e3779b97f4a7c15);
-    if (!parse_options(argc, argv)) {
-        return 64;
-    }
-    FILE *json = NULL;
-    if (data.options.json != NULL && (json = fopen(data.options.json, "w")) == NULL) {
-        fprintf(stderr, "bench_sweep: %s: %s\n", data.options.json, strerror(errno));
-        return 74;
-    }
     size_t count = 0;
     for (int level = 0; level < LEVELS; level++) {
         if (goo_simd_available((GooSimdLevel)level)) {
@@ -445,29 +400,15 @@ int main(int argc, char **argv) {
     }
     data.pristine = map_bytes(PRISTINE * GRANULES);
     data.tables = map_bytes(BATCH * GRANULES);
-
-    read_line("/proc/cpuinfo", "model name", cpu, sizeof cpu);
-    read_line("/proc/loadavg", "", load, sizeof load);
-    printf("goo %s, %s, load %s\n", goo_version(), cpu, load);
+    bench_print_machine();
     printf("Blocks of 64 KiB (4096 bytes of table) full of 48-byte objects. Median of %zu rounds, "
            "least - most.\n",
            data.options.rounds);
-    if (json != NULL) {
-        fprintf(json,
-                "{\n  \"goo\": \"%s\", \"cpu\": \"%s\", \"load\": \"%s\",\n  \"measures\": [\n",
-                goo_version(), cpu, load);
-    }
     for (size_t i = 0; i < GOOI_COUNT(measures); i++) {
         measure(&measures[i], levels, count, results);
+        report_rows(&measures[i], levels, count, results);
         print_measure(&measures[i], levels, count, results);
-        if (json != NULL) {
-            write_json_measure(json, &measures[i], levels, count, results);
-            fprintf(json, "%s\n", i + 1 < GOOI_COUNT(measures) ? "," : "\n  ]\n}");
-        }
-    }
-    if (json != NULL && fclose(json) != 0) {
-        fprintf(stderr, "bench_sweep: %s: %s\n", data.options.json, strerror(errno));
-        return 74;
+        bench_progress(i + 1, GOOI_COUNT(measures));
     }
     return 0;
 }

@@ -125,6 +125,12 @@ static void serve_name(char *name, size_t room, const char *path) {
         size_t size = sizeof version;
         control("version", &version, &size, NULL, 0);
         snprintf(name, room, "jemalloc %.*s", (int)strcspn(version, "-"), version);
+    } else if ((symbol = dlsym(RTLD_DEFAULT, "tc_version")) != NULL) {
+        const char *(*version)(int *, int *, const char **);
+        memcpy(&version, &symbol, sizeof version);
+        int major = 0, minor = 0;
+        version(&major, &minor, NULL);
+        snprintf(name, room, "tcmalloc %d.%d", major, minor);
     } else if (strstr(path, "/libc.so") != NULL || strstr(path, "/libc-") != NULL) {
 #ifdef __GLIBC__
         snprintf(name, room, "glibc %s", gnu_get_libc_version());
