@@ -16,6 +16,7 @@
  */
 #include <errno.h>
 
+#include "gc/lock.h"
 #include "gc/reach.h"
 #include "runtime/bits.h"
 #include "runtime/platform/platform.h"
@@ -261,8 +262,21 @@ static int path_of(GooGcHeap *heap, const Path *asked, const void *high, size_t 
     return error;
 }
 
+/* Enters; another thread's collection on the way must not take the object away. */
+static bool path_enter(GooGcHeap *heap, void *object) {
+    GooGcMutator *self = gooi_heap_is_busy_here(heap) ? NULL : gooi_mutator_here(heap);
+    if (self == NULL || self->state != GOOI_MUTATOR_RUNNING) {
+        return gooi_world_enter(heap);
+    }
+    GooGcFrame frame;
+    goo_gc_frame_begin(self, &frame, (void *[]){&object}, 1);
+    bool entered = gooi_world_enter(heap);
+    goo_gc_frame_end(self, &frame);
+    return entered;
+}
+
 size_t goo_gc_why_alive(GooGcHeap *heap, void *object, GooGcPathFn fn, void *user) {
-    if (heap == NULL || !gooi_world_enter(heap)) {
+    if (heap == NULL || !path_enter(heap, gooi_in_heap(heap, (uintptr_t)object) ? object : NULL)) {
         errno = heap == NULL ? EINVAL : EBUSY;
         return 0;
     }

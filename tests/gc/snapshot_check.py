@@ -19,6 +19,7 @@ import sys
 import tempfile
 
 CASES = ["empty", "graph", "weak", "queue", "owned", "wide", "deep", "stacks"]
+MEMORY_MAX_KIB = 8 << 10  # for a million objects
 NODE_TYPES = {"object", "native", "synthetic"}
 Node = collections.namedtuple("Node", "type name id size edges")
 Edge = collections.namedtuple("Edge", "type name to")
@@ -190,7 +191,7 @@ def main():
     writer = sys.argv[1]
     reader, why_not = devtools()
     failed = number = 0
-    print(f"1..{2 * len(CASES)}")
+    print(f"1..{2 * len(CASES) + 1}")
 
     def report(name, check, skip=None):
         nonlocal failed, number
@@ -206,6 +207,14 @@ def main():
             print(f"not ok {number} - snapshot::{name}")
             print(f"# {type(problem).__name__}: {problem}"[:2000].replace("\n", "\n# "))
 
+    def check_memory():
+        result = subprocess.run([writer, "million", "/dev/null"], stdout=subprocess.PIPE,
+                                timeout=500)
+        fail(result.returncode == 0, "the writer's exit status:", result.returncode)
+        memory = Wanted(result.stdout).numbers.get("memory", 0)  # not measured under sanitizers
+        fail(memory <= MEMORY_MAX_KIB, memory, "KiB for a million objects")
+
+    report("memory_of_a_million_objects", check_memory)
     with tempfile.TemporaryDirectory() as folder:
         for case in CASES:
             path = os.path.join(folder, case + ".heapsnapshot")

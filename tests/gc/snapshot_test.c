@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <ucontext.h>
 
 #include "gc/heap.h"
 #include "goo/gc/weak.h"
@@ -61,6 +62,67 @@ GOO_TEST(gc_snapshot, changes_nothing) {
     free(one.bytes);
     free(two.bytes);
     free(three.bytes);
+    goo_gc_heap_destroy(heap);
+}
+
+/* --- on the stack of a fiber --- */
+
+enum { SNAPSHOT_FIBER_SIZE = 512 << 10 };
+static ucontext_t snapshot_main_context, snapshot_fiber_context;
+static GooGcHeap *snapshot_fiber_heap;
+static size_t snapshot_fiber_length;
+
+static void snapshot_fiber_body(void) {
+    GooGcMutator *m = goo_gc_attach(snapshot_fiber_heap);
+    Pair *volatile pair = pair_new(m, pair_new(m, NULL, NULL, 1), NULL, 2);
+    for (int i = 0; i < 3; i++) {
+        SnapshotText text = snapshot_of(snapshot_fiber_heap);
+        free(text.bytes);
+    }
+    snapshot_fiber_length = goo_gc_why_alive(snapshot_fiber_heap, pair->first, NULL, NULL);
+    goo_gc_detach(m);
+}
+
+/* All of the fiber's stack is scanned, and below the looking call it changes all the time: each
+ * pass has to see the same. */
+static void snapshot_run_fiber(const char *options) {
+    snapshot_fiber_heap = heap_of(options);
+    GooGcMutator *m = goo_gc_attach(snapshot_fiber_heap);
+    uint64_t *stack = calloc(1, SNAPSHOT_FIBER_SIZE);
+    CHECK(stack != NULL);
+    CHECK_EQ(getcontext(&snapshot_fiber_context), 0);
+    snapshot_fiber_context.uc_stack.ss_sp = stack;
+    snapshot_fiber_context.uc_stack.ss_size = SNAPSHOT_FIBER_SIZE;
+    snapshot_fiber_context.uc_link = &snapshot_main_context;
+    makecontext(&snapshot_fiber_context, snapshot_fiber_body, 0);
+    CHECK_EQ(goo_gc_add_stack(m, stack, stack + SNAPSHOT_FIBER_SIZE / sizeof *stack), GOO_OK);
+    snapshot_fiber_length = 0;
+    snapshot_build(m, 3000);
+    CHECK_EQ(swapcontext(&snapshot_main_context, &snapshot_fiber_context), 0);
+    CHECK(snapshot_fiber_length == 1 || snapshot_fiber_length == 2);
+    goo_gc_heap_destroy(snapshot_fiber_heap);
+    free(stack);
+}
+
+GOO_TEST(gc_snapshot, on_a_fiber) {
+    if (GOO_TEST_ADDRESS_SANITIZER) {
+        SKIP("the sanitizer can't follow a jump from one stack to another");
+    }
+    snapshot_run_fiber("scan_stacks");
+    snapshot_run_fiber("");
+}
+
+/* In a blocking region the stack goes on changing where it was when that began. */
+GOO_TEST(gc_snapshot, inside_a_blocking_region) {
+    GooGcHeap *heap = heap_of("scan_stacks");
+    GooGcMutator *m = goo_gc_attach(heap);
+    snapshot_build(m, 3000);
+    goo_gc_blocking_begin(m);
+    for (int i = 0; i < 3; i++) {
+        SnapshotText text = snapshot_of(heap);
+        free(text.bytes);
+    }
+    goo_gc_blocking_end(m);
     goo_gc_heap_destroy(heap);
 }
 

@@ -8,6 +8,7 @@
  *     count NAME EDGES          edges of the node of that name
  *     weak N · values N         edges of weak kind; edges called "value"
  *     native BYTES              the sizes of all nodes of external memory
+ *     memory KIB                what writing took, at most
  *     (nothing of a kind)       not to be checked
  *
  * The objects come from goo_gc_walk after a collection: from marking, not from what made the
@@ -374,13 +375,68 @@ static void writer_stacks(Writer *w) {
     goo_gc_blocking_end(w->m);
 }
 
+/* --- memory --- */
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || !defined(__linux__)
+#define WRITER_MEASURES false
+#else
+#define WRITER_MEASURES true
+#endif
+
+/* A line of /proc/self/status, in KiB. */
+static long writer_status(const char *name) {
+    char line[256];
+    long value = 0;
+    FILE *file = fopen("/proc/self/status", "r");
+    while (file != NULL && fgets(line, sizeof line, file) != NULL) {
+        if (strncmp(line, name, strlen(name)) == 0) {
+            value = strtol(line + strlen(name), NULL, 10);
+        }
+    }
+    if (file != NULL) {
+        fclose(file);
+    }
+    return value;
+}
+
+/* What a million objects of three shuffled references take beside themselves. */
+static void writer_million(Writer *w) {
+    enum { MILLION = 1000000 };
+    static const uint64_t bitmap[] = {14};
+    static const GooGcType type = {.name = "three",
+                                   .size = 64,
+                                   .layout = GOO_GC_LAYOUT_BITMAP,
+                                   .flags = GOO_GC_TYPE_BITMAP_POINTERS,
+                                   .bitmap = bitmap,
+                                   .bitmap_words = 1};
+    writer_begin(w, "initial=1G,markers=1");
+    void ***all = goo_gc_alloc(w->m, &pointers_type, 8 + 8 * MILLION);
+    goo_gc_push(w->m, all);
+    uint64_t random = 3;
+    for (size_t i = 1; i <= MILLION; i++) {
+        all[i] = goo_gc_alloc(w->m, &type, 0);
+    }
+    for (size_t i = 1; i <= MILLION; i++) {
+        for (size_t k = 1; k <= 3; k++) {
+            all[i][k] = all[1 + random_next(&random) % MILLION];
+        }
+    }
+    FILE *reset = WRITER_MEASURES ? fopen("/proc/self/clear_refs", "w") : NULL;
+    bool measures = reset != NULL && fputs("5", reset) >= 0 && fclose(reset) == 0;
+    long before = writer_status("VmRSS:");
+    writer_write(w);
+    if (measures) {
+        printf("memory %ld\n", writer_status("VmHWM:") - before);
+    }
+}
+
 static const struct {
     const char *name;
     void (*run)(Writer *w);
 } writer_cases[] = {
     {"empty", writer_empty}, {"graph", writer_graph},   {"weak", writer_weak},
     {"queue", writer_queue}, {"owned", writer_owned},   {"wide", writer_wide},
-    {"deep", writer_deep},   {"stacks", writer_stacks},
+    {"deep", writer_deep},   {"stacks", writer_stacks}, {"million", writer_million},
 };
 
 int main(int count, char **arguments) {

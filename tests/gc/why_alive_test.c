@@ -316,6 +316,84 @@ GOO_TEST(gc_why_alive, weak_maps) {
     goo_gc_heap_destroy(heap);
 }
 
+/* --- what lives --- */
+
+enum { MIXED = 600 };
+
+typedef struct PathMixed {
+    void *objects[MIXED];
+    size_t lengths[MIXED];
+    bool survived[MIXED];
+} PathMixed;
+
+static PathMixed path_mixed;
+
+static void path_survivor(void *object, size_t size, const GooGcType *type, void *user) {
+    (void)size;
+    (void)type;
+    (void)user;
+    for (size_t i = 0; i < MIXED; i++) {
+        path_mixed.survived[i] |= path_mixed.objects[i] == object;
+    }
+}
+
+static void *path_some_object(GooGcMutator *m, uint64_t *random, size_t made) {
+    void *a = made == 0 ? NULL : path_mixed.objects[random_next(random) % made];
+    void *b = made == 0 ? NULL : path_mixed.objects[random_next(random) % made];
+    GooGcWeakMap *map;
+    void **words;
+    switch (made < 10 ? 9 : random_next(random) % 8) {
+    case 0:
+        return goo_gc_weak_new(m, a);
+    case 1:
+    case 2:
+    case 3:
+        return goo_gc_ephemeron_new(m, a, b);
+    case 4:
+        map = goo_gc_weak_map_new(m);
+        CHECK_EQ(goo_gc_weak_map_set(m, map, a, b), GOO_OK);
+        CHECK_EQ(goo_gc_weak_map_set(m, map, b, path_mixed.objects[0]), GOO_OK);
+        return map;
+    case 5:
+        words = goo_gc_alloc_conservative(m, 32);
+        words[2] = (char *)a + 8;
+        return words;
+    default:
+        return pair_new(m, random_next(random) % 3 == 0 ? a : NULL, NULL, made);
+    }
+}
+
+/* Exactly what has a path survives a collection, whatever is weak about it. */
+GOO_TEST(gc_why_alive, what_has_a_path_survives) {
+    size_t alive = 0, dead = 0;
+    for (uint64_t seed = 0; seed < 40; seed++) {
+        GooGcHeap *heap = heap_of("initial=64M,verify");
+        GooGcMutator *m = goo_gc_attach(heap);
+        uint64_t random = seed;
+        memset(&path_mixed, 0, sizeof path_mixed);
+        for (size_t i = 0; i < MIXED; i++) {
+            path_mixed.objects[i] = path_some_object(m, &random, i);
+        }
+        for (size_t i = 0; i < MIXED / 6; i++) {
+            goo_gc_push(m, path_mixed.objects[random_next(&random) % MIXED]);
+        }
+        for (size_t i = 0; i < MIXED; i++) {
+            path_mixed.lengths[i] = path_to(heap, path_mixed.objects[i]);
+        }
+        collect(m);
+        goo_gc_walk(heap, path_survivor, NULL);
+        for (size_t i = 0; i < MIXED; i++) {
+            CHECK_MSG(path_mixed.survived[i] == (path_mixed.lengths[i] != 0),
+                      "seed %llu, object %zu: a path of %zu, survived %d", (unsigned long long)seed,
+                      i, path_mixed.lengths[i], path_mixed.survived[i]);
+            alive += path_mixed.survived[i];
+            dead += !path_mixed.survived[i];
+        }
+        goo_gc_heap_destroy(heap);
+    }
+    CHECK(alive > MIXED && dead > MIXED);
+}
+
 /* --- errors --- */
 
 static void path_ask_inside(GooGcHeap *heap, const GooGcEvent *event, void *user) {
