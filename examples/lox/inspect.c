@@ -53,10 +53,13 @@ bool inspect_write_snapshot(Vm *vm, const char *path) {
 
 /* --- why is it alive? --- */
 
+enum { INSPECT_STEPS = 8 }; /* shown at each end of a long path */
+
 typedef struct InspectPath {
     Vm *vm;
     FILE *out;
     size_t length; /* known before its steps are shown */
+    size_t shown;
 } InspectPath;
 
 static Global *inspect_global(Vm *vm, const char *name) {
@@ -128,9 +131,16 @@ static void inspect_step(const GooGcPathStep *step, void *user) {
         inspect_print_root(path, step);
         fprintf(path->out, "\n");
     }
+    size_t index = path->shown++, left = path->length - path->shown;
+    if (index >= INSPECT_STEPS && left >= INSPECT_STEPS) {
+        if (index == INSPECT_STEPS) {
+            fprintf(path->out, "    … %zu more …\n", left + 1 - INSPECT_STEPS);
+        }
+        return;
+    }
     fprintf(path->out, "    ");
     inspect_print_object(path->out, step->object, step->type);
-    if (--path->length != 0) {
+    if (left != 0) {
         inspect_print_place(path->out, step);
     }
     fprintf(path->out, "\n");

@@ -151,6 +151,12 @@ def inspect_cases(scratch):
               "  and 3 steps from global variable 'closure'", "    <fn f> +16",
               "    upvalue of the VM +16", "    <fn m>")
     yield why("number", "number: 3", "  in the variable itself")
+    many = scratch.script("many", "class N { init(next) { this.next = next; } }\nvar head;\n"
+                          "var first = N(nil); head = first;\n"
+                          "for (var i = 0; i < 1000; i = i + 1) head = N(head);\n")
+    yield make("cli/why_long", ["--why", "first", many], err=None, check=has(
+        "err", r"^  and 1001 steps from global variable 'head'\n(    N instance \.next\n){8}"
+        r"    … 985 more …\n(    N instance \.next\n){7}    N instance\n\Z"))
     yield make("cli/why_unknown", ["--why=nobody", script], 64,
                err="lox: no global variable is called 'nobody'\n")
     yield make("cli/why_without_name", ["--why"], 64, err=None, check=has("err", "--why"))
@@ -194,12 +200,32 @@ print work();
 """
 
 
+def same_collections():
+    """A check of two runs: collections and bytes are the same, times are not looked at."""
+    seen = []
+
+    def check(result):
+        seen.append([re.sub(r"[\d.]+ ms", "", line) for line in result.err.split("\n")
+                     if re.match(r"collections|live|heap|allocated", line)])
+        return [] if len(seen[-1]) == 4 and seen[-1] == seen[0] else [
+            "not the same as in the other run: %r, %r" % (seen[0], seen[-1])]
+    return check
+
+
 def report_cases(scratch):
     work = scratch.script("work", REPORT_SCRIPT)
     table = has("err", r"(?i)collections\s+[1-9]", r"(?i)pause", r"(?i)bytes|[KMG]i?B", r"\d",
                 r"^pauses from +to +count$", r"^ +[\d.]+ ms +[\d.]+ ms +\d+  #+$")
     yield make("cli/gc_stats", ["--gc-stats", work], out="Node instance\n", err=None, check=table,
                stress=1000)
+    again, again_of_work = same_collections(), same_collections()
+    for run in ("first", "second"):
+        yield make("cli/same_collections_" + run, [
+            "--gc-stats", "--markers", "1", "--gc", "decay=0", "examples/lox/scripts/tour.lox"],
+                   out=None, err=None, check=again, takes_gc=False)
+        yield make("cli/same_collections_of_work_" + run, [
+            "--gc-stats", "--markers", "1", "--gc", "decay=0", work],
+                   out=None, err=None, check=again_of_work, takes_gc=False)
     fails = scratch.script("fails", "print 1;\nnil();\n")
     yield make("cli/gc_stats_after_error", ["--gc-stats", fails], 70, out="1\n", err=None,
                check=has("err", r"(?i)collections\s+\d", r"^Can only call functions and classes\.$",
