@@ -25,7 +25,7 @@
 
 /* Counts `bytes`, if the limit allows. */
 bool gooi_account(GooGcHeap *heap, size_t bytes) {
-    size_t hard = atomic_load_explicit(&heap->held_limit, memory_order_relaxed);
+    size_t hard = gooi_limit_now(heap);
     size_t before = atomic_load_explicit(&heap->accounted, memory_order_relaxed);
     size_t after;
     do {
@@ -40,7 +40,7 @@ bool gooi_account(GooGcHeap *heap, size_t bytes) {
 
 /* Whether `bytes` more would be counted now. */
 bool gooi_account_has_room(const GooGcHeap *heap, size_t bytes) {
-    size_t held = atomic_load_explicit(&heap->held_limit, memory_order_relaxed);
+    size_t held = gooi_limit_now(heap);
     size_t after;
     return !gooi_add_overflows(gooi_accounted(heap), bytes, &after) &&
            (held == 0 || after <= held);

@@ -281,14 +281,14 @@ static bool alloc_collection_is_due(GooGcMutator *m) {
 /* A call on a mutator that is no living thread's is a mistake that can't be reported in its memory;
  * one by a thread that is not the mutator's is refused: false. */
 static bool alloc_is_allowed(const GooGcMutator *m) {
-    GOO_REQUIRE(m != NULL && m->heap->magic == GOOI_HEAP_MAGIC,
+    GOO_REQUIRE(m != NULL && m->heap != NULL && m->heap->magic == GOOI_HEAP_MAGIC,
                 "goo_gc_alloc: mutator %p of no living heap", (const void *)m);
     GOO_REQUIRE(m->thread_id != 0, "goo_gc_alloc: mutator %p is detached", (const void *)m);
     if (m->thread_id != gooi_thread_here()) {
         errno = EINVAL;
         return false;
     }
-    GOO_REQUIRE(!gooi_heap_is_busy_here(m->heap),
+    GOO_REQUIRE(!gooi_heap_is_mine(m->heap),
                 "goo_gc_alloc: called inside a collection (a trace, a finalize, a listener)");
     GOO_REQUIRE(m->blocking_depth == 0, "goo_gc_alloc: called inside a blocking region");
     return true;
@@ -406,6 +406,9 @@ void *goo_gc_alloc_embedder(GooGcMutator *m, size_t size) {
 void *goo_gc_realloc_leaf(GooGcMutator *m, void *ptr, size_t new_size) {
     if (ptr == NULL || new_size == 0) {
         return goo_gc_alloc_leaf(m, new_size);
+    }
+    if (!alloc_is_allowed(m)) {
+        return NULL;
     }
     size_t old_size = goo_gc_size_of(m->heap, ptr);
     GOO_REQUIRE(old_size != 0, "goo_gc_realloc_leaf: %p is no object of this heap", ptr);

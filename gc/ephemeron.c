@@ -10,6 +10,7 @@
 #include <errno.h>
 
 #include "gc/heap.h"
+#include "gc/lock.h"
 
 static void ephemeron_trace(void *object, GooGcVisitor *v) {
     GooGcEphemeron *e = object;
@@ -62,7 +63,7 @@ void gooi_ephemeron_clear(GooGcHeap *heap) {
 }
 
 GooGcEphemeron *goo_gc_ephemeron_new(GooGcMutator *m, void *key, void *value) {
-    if (m == NULL || key == NULL) {
+    if (!gooi_mutator_is_mine(m) || key == NULL) {
         errno = EINVAL;
         return NULL;
     }

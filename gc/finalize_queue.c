@@ -293,7 +293,7 @@ static GooStatus finalizer_set(GooGcMutator *m, const GooiFinalizer *f) {
     if (m == NULL || f->object == NULL || m != gooi_mutator_here(m->heap)) {
         return GOO_ERR_INVALID_ARGUMENT;
     }
-    if (gooi_heap_is_busy_here(m->heap)) {
+    if (gooi_heap_is_mine(m->heap)) {
         return GOO_ERR_BUSY;
     }
     GooGcFrame frame;
@@ -370,7 +370,7 @@ size_t goo_gc_run_finalizers(GooGcMutator *m, size_t max) {
     if (m != gooi_mutator_here(heap)) {
         return 0;
     }
-    GOO_REQUIRE(!gooi_heap_is_busy_here(heap) && m->blocking_depth == 0,
+    GOO_REQUIRE(!gooi_heap_is_mine(heap) && m->blocking_depth == 0,
                 "goo_gc_run_finalizers: called inside a collection or a blocking region");
     gooi_heap_lock(heap);
     uint64_t limit = heap->finalizer_next_id;

@@ -2,27 +2,28 @@
  *
  * Before a fork the forking thread takes the lock of every heap, so that none is in the middle of
  * something; what a lock does not cover is the fast path of allocation on other threads. In the
- * child those threads' mutators are idle, and what they had half made is unmade: an object whose
- * metadata or header is not whole was not handed out yet.
+ * child those threads' mutators are idle, their blocks are given back, and what they had half made
+ * is unmade: an object whose metadata or header is not whole was not handed out yet.
  *
  * All heaps stand in one list for this. Its lock comes before the locks of heaps only by trying:
  * a callback may hold a heap's and create another.
  *
+ * Two threads that fork at once inside callbacks of two heaps wait for each other for ever: a
+ * callback of one heap holds its lock, and may not wait for another heap's.
+ *
  * FORK-1  in the child no mutator but the forking thread's is attached.
  */
-#include <string.h>
-
 #include "gc/heap.h"
 #include "gc/lock.h"
 #include "runtime/globals.h"
 
-static void fork_lock_list(void) {
+void gooi_heaps_lock_list(void) {
     while (atomic_flag_test_and_set_explicit(&gooi_heaps_lock, memory_order_acquire)) {
         gooi_platform_yield();
     }
 }
 
-static void fork_unlock_list(void) {
+void gooi_heaps_unlock_list(void) {
     atomic_flag_clear_explicit(&gooi_heaps_lock, memory_order_release);
 }
 
@@ -45,11 +46,11 @@ static bool fork_try_lock_heaps(void) {
 }
 
 static void fork_before(void) {
-    fork_lock_list();
+    gooi_heaps_lock_list();
     while (!fork_try_lock_heaps()) {
-        fork_unlock_list();
+        gooi_heaps_unlock_list();
         gooi_platform_yield();
-        fork_lock_list();
+        gooi_heaps_lock_list();
     }
     gooi_pressure_fork_begins();
     gooi_team_fork_begins();
@@ -59,7 +60,7 @@ static void fork_unlock_all(bool in_child) {
     gooi_team_fork_ends(in_child);
     gooi_pressure_fork_ends();
     fork_unlock_heaps_until(NULL);
-    fork_unlock_list();
+    gooi_heaps_unlock_list();
 }
 
 static void fork_in_parent(void) {
@@ -68,48 +69,52 @@ static void fork_in_parent(void) {
 
 /* --- in the child --- */
 
-static bool fork_is_whole(uintptr_t object, uintptr_t limit, uintptr_t *next) {
-    const uint8_t *table = gooi_metadata_of(object);
-    size_t granules = 0, most = (limit - object) >> GOOI_GRANULE_LOG2;
-    if ((table[0] & GOO_GC_COLOUR_MASK) == 0) {
-        return false;
+/* The length in granules of the object that starts at table[i], or 0: its end was not written. */
+static size_t fork_extent(const uint8_t *table, size_t i) {
+    for (size_t n = 0; i + n < GOOI_BLOCK_GRANULES; n++) {
+        if (n != 0 && (table[i + n] & GOO_GC_COLOUR_MASK) != 0) {
+            return 0;
+        }
+        if ((table[i + n] & GOO_GC_END) != 0) {
+            return n + 1;
+        }
     }
-    while (granules < most && (table[granules] & GOO_GC_END) == 0) {
-        granules++;
-    }
-    *next = object + ((granules + 1) << GOOI_GRANULE_LOG2);
-    bool typed = (table[0] & GOO_GC_KIND_MASK) == GOO_GC_KIND_TYPED;
-    return granules < most && !(typed && goo_gc_type_of((const void *)object) == NULL);
+    return 0;
 }
 
-static void fork_unmake(uintptr_t low, uintptr_t high) {
-    memset(gooi_metadata_of(low), 0, (high - low) >> GOOI_GRANULE_LOG2);
-    memset((void *)low, 0, high - low);
+static bool fork_has_no_type(const uint8_t *table, size_t i, uintptr_t block) {
+    const void *object = (const void *)(block + (i << GOOI_GRANULE_LOG2));
+    return (table[i] & GOO_GC_KIND_MASK) == GOO_GC_KIND_TYPED && goo_gc_type_of(object) == NULL;
 }
 
-/* The span up to its first object that is not whole. */
-static void fork_repair_span(GooGcMutator *m) {
-    uintptr_t object = m->span_start, next;
-    while (object < m->span_limit && fork_is_whole(object, m->span_limit, &next)) {
-        object = next;
-    }
-    if (object < m->span_limit) {
-        fork_unmake(object, m->span_limit);
-    }
-    m->fast.cursor = object;
-}
-
-/* The medium region's last piece is one object. */
-static void fork_repair_medium(const GooiRegion *region) {
-    uintptr_t next;
-    if (region->cursor < region->end && !fork_is_whole(region->cursor, region->end, &next)) {
-        fork_unmake(region->cursor, region->end);
+/* Only the metadata of a block is looked at, not what its thread thought of it: that may have been
+ * on its way from one hole to the next. Whatever is whole stays, handed out or not. */
+static void fork_repair_block(uintptr_t block) {
+    uint8_t *table = gooi_metadata_of(block);
+    for (size_t i = 0, extent; i < GOOI_BLOCK_GRANULES; i += extent) {
+        extent = 1;
+        if ((table[i] & GOO_GC_COLOUR_MASK) == 0) {
+            table[i] = 0; /* free, or an end without a start */
+            continue;
+        }
+        size_t found = fork_extent(table, i);
+        if (found == 0 || fork_has_no_type(table, i, block)) {
+            table[i + (found != 0 ? found - 1 : 0)] = 0;
+            table[i] = 0;
+        }
+        extent = found != 0 ? found : 1;
     }
 }
 
 static void fork_abandon(GooGcMutator *m) {
-    fork_repair_span(m);
-    fork_repair_medium(m->medium);
+    GooiRegion *regions[] = {m->small, m->medium};
+    for (size_t i = 0; i < GOOI_COUNT(regions); i++) {
+        if (regions[i]->block != 0) {
+            fork_repair_block(regions[i]->block);
+        }
+    }
+    m->span_start = m->fast.cursor; /* what was not counted yet is not known */
+    gooi_alloc_retire_span(m);
     gooi_mutator_make_idle(m);
 }
 
@@ -135,7 +140,7 @@ static void fork_in_child(void) {
 
 /* False: no memory. */
 bool gooi_heap_enlist(GooGcHeap *heap) {
-    fork_lock_list();
+    gooi_heaps_lock_list();
     gooi_fork_registered = gooi_fork_registered ||
                            gooi_platform_at_fork(fork_before, fork_in_parent, fork_in_child);
     bool ready = gooi_fork_registered && gooi_team_init();
@@ -146,12 +151,12 @@ bool gooi_heap_enlist(GooGcHeap *heap) {
         }
         gooi_heaps = heap;
     }
-    fork_unlock_list();
+    gooi_heaps_unlock_list();
     return ready;
 }
 
 void gooi_heap_delist(GooGcHeap *heap) {
-    fork_lock_list();
+    gooi_heaps_lock_list();
     if (heap->previous_heap != NULL) {
         heap->previous_heap->next_heap = heap->next_heap;
     } else {
@@ -163,5 +168,5 @@ void gooi_heap_delist(GooGcHeap *heap) {
     if (gooi_heaps == NULL) {
         gooi_team_disband();
     }
-    fork_unlock_list();
+    gooi_heaps_unlock_list();
 }

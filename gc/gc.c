@@ -43,9 +43,11 @@ static void collect_mark(GooGcHeap *heap) {
     GooGcVisitor visitor;
     gooi_visitor_init(&visitor, heap);
     gooi_weak_begin(heap);
+    heap->visiting = true;
     gooi_roots_visit(heap, &visitor);
     gooi_mark_all(&visitor);
     collect_settle_weak(heap, &visitor);
+    heap->visiting = false;
     size_t objects = visitor.objects;
     if (visitor.helped) {
         objects = gooi_sweep_count_marked(heap) + gooi_large_count_marked(heap);
@@ -102,7 +104,7 @@ static void collect_verify(GooGcHeap *heap) {
 GooStatus gooi_collect(GooGcHeap *heap, GooGcCollection kind) {
     (void)kind;
     GooGcMutator *self = gooi_mutator_here(heap);
-    if (gooi_heap_is_busy_here(heap) || (self != NULL && self->blocking_depth != 0)) {
+    if (gooi_heap_is_mine(heap) || (self != NULL && self->blocking_depth != 0)) {
         return GOO_ERR_BUSY;
     }
     gooi_heap_lock(heap);
@@ -132,6 +134,7 @@ GooStatus goo_gc_collect(GooGcMutator *m, GooGcCollection kind) {
 
 bool goo_gc_step(GooGcMutator *m, uint32_t budget_us) {
     (void)budget_us; /* a collection can't be cut in this version */
+    GOO_REQUIRE(gooi_mutator_is_mine(m), "goo_gc_step: mutator %p is another thread's", (void *)m);
     gooi_decay_poll(m->heap);
     return m->heap->disable_depth == 0 && gooi_pace_is_due(m->heap) &&
            gooi_collect(m->heap, GOO_GC_FULL) == GOO_OK;
@@ -222,16 +225,25 @@ GooGcHeap *goo_gc_heap_create(const GooGcOptions *options) {
     return NULL;
 }
 
+static void destroy_lock(GooGcHeap *heap) {
+    gooi_heap_lock(heap);
+    bool alone = heap->lock_waiters == 0;
+    if (!alone) {
+        gooi_heap_unlock(heap);
+    }
+    GOO_REQUIRE(alone, "goo_gc_heap_destroy: other threads wait for heap %p", (void *)heap);
+}
+
 void goo_gc_heap_destroy(GooGcHeap *heap) {
     if (heap == NULL) {
         return;
     }
     GOO_REQUIRE(heap->magic == GOOI_HEAP_MAGIC, "goo_gc_heap_destroy: %p is no living heap",
                 (void *)heap);
-    GOO_REQUIRE(!gooi_heap_is_busy_here(heap), "goo_gc_heap_destroy: called inside a collection");
+    GOO_REQUIRE(!gooi_heap_is_mine(heap), "goo_gc_heap_destroy: called inside a collection");
     gooi_mutators_check_alone(heap);
+    destroy_lock(heap);
     gooi_heap_delist(heap);
-    gooi_heap_lock(heap);
     heap->collecting = true; /* finalizers must not allocate */
     gooi_alloc_hide_here(heap);
     gooi_finalize_all(heap);

@@ -291,7 +291,9 @@ struct GooGcHeap {
 
     /* account.c */
     _Atomic size_t accounted; /* used, metadata and external bytes */
-    _Atomic size_t held_limit; /* what is held to; 0: no limit */
+    _Atomic size_t held_limit; /* what is held to while the spare is closed; 0: no limit */
+    _Atomic size_t full_limit; /* and while it is open */
+    _Atomic bool spare_open;
     _Atomic size_t peak_bytes;
 
     /* limit.c */
@@ -304,6 +306,7 @@ struct GooGcHeap {
 
     /* the cycle: gc.c */
     uint8_t colour;           /* the current mark colour */
+    bool visiting;            /* roots, or what they lead to: the owner's callbacks add no root */
     bool collecting;          /* the lock's owner collects or runs a callback: no allocation */
     _Atomic bool overflowed;  /* a mark stack dropped something */
     _Atomic bool refused;     /* the last request failed for the hard limit */
@@ -389,6 +392,13 @@ static inline size_t gooi_accounted(const GooGcHeap *heap) {
     return atomic_load_explicit(&heap->accounted, memory_order_relaxed);
 }
 
+/* What the account is held to now; 0: no limit. */
+static inline size_t gooi_limit_now(const GooGcHeap *heap) {
+    bool open = atomic_load_explicit(&heap->spare_open, memory_order_relaxed);
+    return atomic_load_explicit(open ? &heap->full_limit : &heap->held_limit,
+                                memory_order_relaxed);
+}
+
 static inline bool gooi_mutator_is_polled(const GooGcMutator *m) {
     return __atomic_load_n(&m->fast.poll, __ATOMIC_RELAXED) != 0;
 }
@@ -457,6 +467,8 @@ void gooi_safepoint_park(GooGcMutator *m);
 /* fork.c */
 bool gooi_heap_enlist(GooGcHeap *heap);
 void gooi_heap_delist(GooGcHeap *heap);
+void gooi_heaps_lock_list(void); /* of gooi_heaps */
+void gooi_heaps_unlock_list(void);
 
 /* mutator.c */
 void gooi_mutator_make_idle(GooGcMutator *m); /* its thread is gone; under the lock */

@@ -16,7 +16,8 @@
  * limit, external bytes that were given back, or one part in 64 allocated since, end the waiting.
  * Only counts decide, no clock.
  *
- * LIMIT-1  heap->held_limit is the hard limit, less the spare while that is closed.
+ * LIMIT-1  full_limit is the hard limit, held_limit that less the spare; which of the two counts is
+ *          one flag, so that a request refused on one thread can't undo the limits that another sets.
  *
  * Threads: any; what counts futile collections is under the heap's lock.
  */
@@ -35,15 +36,17 @@ static size_t limit_spare(const GooGcOptions *o) {
     return o->spare_bytes < most ? o->spare_bytes : most;
 }
 
-static void limit_hold(GooGcHeap *heap, bool closed) {
-    const GooGcOptions *o = &heap->options;
-    atomic_store_explicit(&heap->held_limit, o->hard_limit_bytes - (closed ? limit_spare(o) : 0),
-                          memory_order_relaxed);
+static void limit_open_spare(GooGcHeap *heap, bool open) {
+    atomic_store_explicit(&heap->spare_open, open, memory_order_relaxed);
 }
 
 /* Applies the limits of the options. */
 void gooi_limit_apply(GooGcHeap *heap) {
-    limit_hold(heap, true);
+    const GooGcOptions *o = &heap->options;
+    atomic_store_explicit(&heap->held_limit, o->hard_limit_bytes - limit_spare(o),
+                          memory_order_relaxed);
+    atomic_store_explicit(&heap->full_limit, o->hard_limit_bytes, memory_order_relaxed);
+    limit_open_spare(heap, false);
     heap->futile_count = heap->futile_wait = 0;
 }
 
@@ -58,7 +61,7 @@ void gooi_limit_read_container(GooGcHeap *heap, const char *root) {
 /* A request was refused for good. */
 void gooi_limit_hit(GooGcHeap *heap) {
     atomic_fetch_add_explicit(&heap->limit_hits, 1, memory_order_relaxed);
-    limit_hold(heap, false);
+    limit_open_spare(heap, true);
 }
 
 /* --- collections for a request --- */
@@ -79,7 +82,7 @@ void gooi_limit_collected(GooGcHeap *heap, size_t before) {
         heap->futile_count = heap->futile_wait = 0;
     }
     if (hard != 0 && after + heap->metadata_bytes <= hard - limit_spare(&heap->options)) {
-        limit_hold(heap, true);
+        limit_open_spare(heap, false);
     }
     heap->futile_use = after;
 }

@@ -6,16 +6,25 @@
  *   lock    0 ──compare and swap──▶ me        taken: count as a waiter, sleep until it is free
  *   unlock  me ──exchange──▶ 0                waiters: wake them
  *
+ * A panic handler may leave by longjmp while its thread has the lock, out of a callback: nobody can
+ * go on with that heap. Those who wait for it are told then, and panic when the lock has not been
+ * let go a second later: they never sleep for ever. A thread that ends with the lock leaves it to
+ * GOOI_LOCK_LOST.
+ *
  * LOCK-1  lock_owner is the thread that holds the lock, or 0; only that thread reads or writes
  *         lock_depth.
  * LOCK-2  a waiter counts itself before it tries again, an owner looks for waiters after it has let
  *         go, and all four are sequentially consistent: no waiter sleeps on a free lock.
+ * LOCK-3  lock_waiters says GOOI_LOCK_PANICKED from a panic of the owner to its next unlock.
  */
 #ifndef GOO_GC_LOCK_H
 #define GOO_GC_LOCK_H
 
 #include "gc/heap.h"
 #include "runtime/globals.h"
+
+#define GOOI_LOCK_LOST ((uintptr_t)1) /* no thread's */
+#define GOOI_LOCK_PANICKED ((uint32_t)1 << 31)
 
 /* Differs between live threads, and is not 0. */
 static inline uintptr_t gooi_thread_here(void) {
@@ -24,6 +33,8 @@ static inline uintptr_t gooi_thread_here(void) {
 
 void gooi_heap_lock_slow(GooGcHeap *heap, uintptr_t me);
 void gooi_heap_wake_waiters(GooGcHeap *heap);
+void gooi_lock_thread_panics(void); /* of every heap that this thread has locked */
+void gooi_lock_lose(GooGcHeap *heap); /* this thread ends, and has it */
 
 /* False: another thread has it. */
 static inline bool gooi_heap_try_lock(GooGcHeap *heap) {
@@ -53,6 +64,11 @@ static inline void gooi_heap_unlock(GooGcHeap *heap) {
 
 static inline bool gooi_heap_is_mine(const GooGcHeap *heap) {
     return atomic_load_explicit(&heap->lock_owner, memory_order_relaxed) == gooi_thread_here();
+}
+
+/* Whether `m` is the calling thread's: any other is a mistake of the caller's. */
+static inline bool gooi_mutator_is_mine(const GooGcMutator *m) {
+    return m != NULL && m->thread_id == gooi_thread_here();
 }
 
 /* In a collection or one of its callbacks. Only the owner may read `collecting`. */

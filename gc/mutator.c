@@ -105,7 +105,7 @@ static GooGcMutator *attach_new(GooGcHeap *heap) {
 }
 
 GooGcMutator *goo_gc_attach(GooGcHeap *heap) {
-    if (heap == NULL || gooi_heap_is_busy_here(heap)) {
+    if (heap == NULL || gooi_heap_is_mine(heap)) {
         errno = EINVAL;
         return NULL;
     }
@@ -140,34 +140,38 @@ static void mutator_leave(GooGcMutator *m) {
     gooi_heap_unlock(heap);
 }
 
-static bool mutator_is_mine(const GooGcMutator *m) {
-    return m->heap != NULL && m->thread_id == gooi_thread_here();
-}
-
 void goo_gc_detach(GooGcMutator *m) {
     if (m == NULL) {
         return;
     }
-    GOO_REQUIRE(m->attach_count > 0, "goo_gc_detach: mutator %p is not attached", (void *)m);
-    GOO_REQUIRE(mutator_is_mine(m), "goo_gc_detach: mutator %p is another thread's", (void *)m);
+    GOO_REQUIRE(m->thread_id != 0, "goo_gc_detach: mutator %p is not attached", (void *)m);
+    GOO_REQUIRE(gooi_mutator_is_mine(m), "goo_gc_detach: mutator %p is another thread's", (void *)m);
     if (m->attach_count > 1) {
         m->attach_count--;
         return;
     }
     GOO_REQUIRE(m->frames == NULL, "goo_gc_detach: frame %p has not ended", (void *)m->frames);
     GOO_REQUIRE(m->blocking_depth == 0, "goo_gc_detach: inside a blocking region");
-    GOO_REQUIRE(!gooi_heap_is_busy_here(m->heap), "goo_gc_detach: called inside a collection");
+    GOO_REQUIRE(!gooi_heap_is_mine(m->heap), "goo_gc_detach: called inside a collection");
     mutator_leave(m);
 }
 
+/* A thread that ends inside a collection has torn it apart: its heap is lost. */
 static void mutator_thread_ends(void) {
-    while (gooi_thread_mutators != NULL) {
-        mutator_leave(gooi_thread_mutators);
+    GooGcMutator *m;
+    while ((m = gooi_thread_mutators) != NULL) {
+        if (gooi_heap_is_mine(m->heap)) {
+            mutator_unlink_here(m);
+            gooi_lock_lose(m->heap);
+        } else {
+            mutator_leave(m);
+        }
     }
 }
 
 void gooi_mutator_init_hooks(void) {
     gooi_hooks.thread_ends = mutator_thread_ends;
+    gooi_hooks.thread_panics = gooi_lock_thread_panics;
 }
 
 /* At the heap's end only the calling thread may still be attached. */
@@ -200,9 +204,10 @@ GooGcHeap *goo_gc_heap_of(GooGcMutator *m) {
 /* --- standing still --- */
 
 void goo_gc_safepoint(GooGcMutator *m) {
+    GOO_REQUIRE(gooi_mutator_is_mine(m), "goo_gc_safepoint: mutator %p is another thread's",
+                (void *)m);
     GOO_REQUIRE(m->blocking_depth == 0, "goo_gc_safepoint: called inside a blocking region");
-    GOO_REQUIRE(mutator_is_mine(m), "goo_gc_safepoint: mutator %p is another thread's", (void *)m);
-    if (gooi_heap_is_busy_here(m->heap)) {
+    if (gooi_heap_is_mine(m->heap)) {
         return;
     }
     if (gooi_mutator_is_polled(m)) {
@@ -231,9 +236,9 @@ __attribute__((no_sanitize("address"))) static void mutator_save_frames(const vo
 
 /* The caller's frame begins behind this one's link and return address. */
 GOOI_NEVER_INLINE void goo_gc_blocking_begin(GooGcMutator *m) {
-    GOO_REQUIRE(mutator_is_mine(m), "goo_gc_blocking_begin: mutator %p is another thread's",
+    GOO_REQUIRE(gooi_mutator_is_mine(m), "goo_gc_blocking_begin: mutator %p is another thread's",
                 (void *)m);
-    GOO_REQUIRE(!gooi_heap_is_busy_here(m->heap),
+    GOO_REQUIRE(!gooi_heap_is_mine(m->heap),
                 "goo_gc_blocking_begin: called inside a collection");
     if (m->blocking_depth++ != 0) {
         return;
@@ -251,7 +256,10 @@ GOOI_NEVER_INLINE void goo_gc_blocking_begin(GooGcMutator *m) {
 }
 
 void goo_gc_blocking_end(GooGcMutator *m) {
+    GOO_REQUIRE(gooi_mutator_is_mine(m), "goo_gc_blocking_end: mutator %p is another thread's",
+                (void *)m);
     GOO_REQUIRE(m->blocking_depth > 0, "goo_gc_blocking_end: no blocking region has begun");
+    GOO_REQUIRE(!gooi_heap_is_mine(m->heap), "goo_gc_blocking_end: called inside a collection");
     if (m->blocking_depth == 1) {
         gooi_heap_lock(m->heap);
         gooi_safepoint_wait(m->heap);
@@ -263,9 +271,14 @@ void goo_gc_blocking_end(GooGcMutator *m) {
 
 /* --- stacks, frames, temporaries --- */
 
+/* What a collection reads of a thread changes only while none can run. */
+static bool mutator_may_change(const GooGcMutator *m) {
+    return gooi_mutator_is_mine(m) && m->blocking_depth == 0 && !gooi_heap_is_mine(m->heap);
+}
+
 GooStatus goo_gc_add_stack(GooGcMutator *m, const void *low, const void *high) {
     uintptr_t misaligned = ((uintptr_t)low | (uintptr_t)high) & (sizeof(void *) - 1);
-    if (m == NULL || low == NULL || low >= high || misaligned != 0) {
+    if (!mutator_may_change(m) || low == NULL || low >= high || misaligned != 0) {
         return GOO_ERR_INVALID_ARGUMENT;
     }
     GooiStack *stacks = m->stacks.items;
@@ -285,8 +298,9 @@ GooStatus goo_gc_add_stack(GooGcMutator *m, const void *low, const void *high) {
 }
 
 GooStatus goo_gc_remove_stack(GooGcMutator *m, const void *low) {
-    GooiStack *stacks = m == NULL ? NULL : m->stacks.items;
-    for (size_t i = 0; m != NULL && i < m->stacks.count; i++) {
+    bool may = mutator_may_change(m);
+    GooiStack *stacks = may ? m->stacks.items : NULL;
+    for (size_t i = 0; may && i < m->stacks.count; i++) {
         if (stacks[i].low == low) {
             stacks[i] = stacks[--m->stacks.count];
             return GOO_OK;
@@ -296,6 +310,8 @@ GooStatus goo_gc_remove_stack(GooGcMutator *m, const void *low) {
 }
 
 void goo_gc_frame_begin(GooGcMutator *m, GooGcFrame *frame, void *const *locals, size_t count) {
+    GOO_ASSERT(gooi_mutator_is_mine(m), "goo_gc_frame_begin: mutator %p is another thread's",
+               (void *)m);
     frame->previous = m->frames;
     frame->locals = locals;
     frame->count = count;
@@ -320,6 +336,7 @@ static GOOI_COLD void mutator_grow_temporaries(GooGcMutator *m) {
 }
 
 void goo_gc_push(GooGcMutator *m, void *object) {
+    GOO_ASSERT(gooi_mutator_is_mine(m), "goo_gc_push: mutator %p is another thread's", (void *)m);
     if (GOOI_UNLIKELY(m->temporaries.count == m->temporaries.capacity)) {
         mutator_grow_temporaries(m);
     }

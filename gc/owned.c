@@ -43,14 +43,10 @@ static GooGcHeap *owned_heap(GooGcMutator *m, const char *call) {
     return m->heap;
 }
 
-static bool owned_is_mine(const GooGcMutator *m) {
-    return m->thread_id == gooi_thread_here();
-}
-
 /* A call that may collect. */
 static GooGcHeap *owned_heap_to_grow(GooGcMutator *m, const char *call) {
     GooGcHeap *heap = owned_heap(m, call);
-    GOO_REQUIRE(!gooi_heap_is_busy_here(heap),
+    GOO_REQUIRE(!gooi_heap_is_mine(heap),
                 "%s: called inside a collection (a trace, a finalize)", call);
     GOO_REQUIRE(m->blocking_depth == 0, "%s: called inside a blocking region", call);
     return heap;
@@ -83,11 +79,10 @@ static bool owned_try(bool (*step)(GooGcHeap *heap, OwnedRequest *r), OwnedReque
            (!r->refused && gooi_collect_emergency(heap, bytes) && step(heap, r));
 }
 
-/* Room in the table for one more record, and a place for its allocator; if the calling thread may
- * give the owner something. */
+/* Room in the table for one more record, and a place for its allocator; if the owner is one. */
 static bool owned_prepare(GooGcHeap *heap, OwnedRequest *r) {
     gooi_heap_lock(heap);
-    r->refused = !owned_is_mine(r->m) || !owned_is_owner(heap, r->owner);
+    r->refused = !owned_is_owner(heap, r->owner);
     bool done = !r->refused && gooi_owned_reserve(heap);
     if (done && r->allocator != NULL) {
         r->index = gooi_owned_hold_allocator(heap, r->allocator);
@@ -172,6 +167,10 @@ void *goo_gc_owned_alloc(GooGcMutator *m, void *owner, GooAllocator *a, size_t s
     if (size == 0) {
         return NULL;
     }
+    if (!gooi_mutator_is_mine(m)) {
+        errno = EINVAL;
+        return NULL;
+    }
     OwnedRequest r = {.m = m, .owner = owner, .size = size,
                       .allocator = a != NULL ? a : gooi_current_allocator()};
     goo_gc_push(m, owner);
@@ -216,7 +215,7 @@ void *goo_gc_owned_realloc(GooGcMutator *m, void *owner, void *ptr, size_t new_s
         goo_gc_owned_free(m, owner, ptr);
         return NULL;
     }
-    if (!owned_is_mine(m)) {
+    if (!gooi_mutator_is_mine(m)) {
         errno = EINVAL;
         return NULL;
     }
@@ -268,7 +267,7 @@ static void owned_give_back(OwnedBlock taken) {
 void goo_gc_owned_free(GooGcMutator *m, void *owner, void *ptr) {
     if (ptr != NULL) {
         GooGcHeap *heap = owned_heap(m, "goo_gc_owned_free");
-        GOO_REQUIRE(owned_is_mine(m) || gooi_heap_is_busy_here(heap),
+        GOO_REQUIRE(gooi_mutator_is_mine(m) || gooi_heap_is_busy_here(heap),
                     "goo_gc_owned_free: mutator %p is not this thread's", (void *)m);
         gooi_heap_lock(heap);
         OwnedBlock taken =
@@ -349,12 +348,15 @@ static GooStatus owned_adjust_down(GooGcHeap *heap, void *owner, size_t bytes) {
 GooStatus goo_gc_owner_adjust(GooGcMutator *m, void *owner, ptrdiff_t bytes) {
     if (bytes <= 0) {
         GooGcHeap *heap = owned_heap(m, "goo_gc_owner_adjust");
-        if (!owned_is_mine(m)) {
+        if (!gooi_mutator_is_mine(m)) {
             return GOO_ERR_INVALID_ARGUMENT;
         }
         return owned_adjust_down(heap, owner, bytes == 0 ? 0 : (size_t) - (bytes + 1) + 1);
     }
     owned_heap_to_grow(m, "goo_gc_owner_adjust");
+    if (!gooi_mutator_is_mine(m)) {
+        return GOO_ERR_INVALID_ARGUMENT;
+    }
     OwnedRequest r = {.m = m, .owner = owner, .size = (size_t)bytes};
     goo_gc_push(m, owner);
     GooStatus status = owned_adjust_up(&r);

@@ -35,6 +35,7 @@ struct GooiAttachment {
 
 static void pressure_lock(void) {
     while (atomic_flag_test_and_set_explicit(&gooi_attachments_lock, memory_order_acquire)) {
+        gooi_platform_yield();
     }
 }
 
@@ -206,10 +207,21 @@ static void pressure_give_up(const GooAllocator *a) {
     pressure_unlock();
 }
 
+/* Inside a callback of any heap: to wait for another heap's threads there might be for ever, as one
+ * of them may wait for the first. */
+static bool pressure_is_in_callback(void) {
+    const GooGcMutator *m = gooi_thread_mutators;
+    while (m != NULL && !gooi_heap_is_mine(m->heap)) {
+        m = m->next_of_thread;
+    }
+    return m != NULL;
+}
+
 static bool pressure_collect(GooAllocator *a) {
     bool collected = false;
     GooGcHeap *heap;
-    for (size_t n = 0; (heap = pressure_nth_heap(a, n)) != NULL; n++) {
+    for (size_t n = 0; !pressure_is_in_callback() && (heap = pressure_nth_heap(a, n)) != NULL;
+         n++) {
         collected |= gooi_collect_emergency(heap, 0);
     }
     if (!collected) {

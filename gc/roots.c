@@ -14,9 +14,17 @@
 
 /* --- slots, pointers, callbacks --- */
 
+/* A root that came now would be missed, and the tables are being walked. */
+static bool roots_are_visited_here(const GooGcHeap *heap) {
+    return gooi_heap_is_mine(heap) && heap->visiting;
+}
+
 static GooStatus roots_add(GooGcHeap *heap, void *address, bool is_pointer) {
     if (heap == NULL || address == NULL) {
         return GOO_ERR_INVALID_ARGUMENT;
+    }
+    if (roots_are_visited_here(heap)) {
+        return GOO_ERR_BUSY;
     }
     gooi_heap_lock(heap);
     bool reserved = gooi_vector_reserve(heap, &heap->roots, 1, sizeof(GooiRoot));
@@ -39,6 +47,9 @@ GooStatus goo_gc_root_remove(GooGcHeap *heap, void *slot_or_pointer) {
     if (heap == NULL || slot_or_pointer == NULL) {
         return GOO_ERR_INVALID_ARGUMENT;
     }
+    if (roots_are_visited_here(heap)) {
+        return GOO_ERR_BUSY;
+    }
     gooi_heap_lock(heap);
     GooiRoot *roots = heap->roots.items;
     size_t i = heap->roots.count;
@@ -57,6 +68,9 @@ GooStatus goo_gc_roots_add(GooGcHeap *heap, void (*trace)(GooGcVisitor *v, void 
     if (heap == NULL || trace == NULL) {
         return GOO_ERR_INVALID_ARGUMENT;
     }
+    if (roots_are_visited_here(heap)) {
+        return GOO_ERR_BUSY;
+    }
     gooi_heap_lock(heap);
     bool reserved = gooi_vector_reserve(heap, &heap->root_callbacks, 1, sizeof(GooiRootCallback));
     if (reserved) {
@@ -71,6 +85,9 @@ GooStatus goo_gc_roots_remove(GooGcHeap *heap, void (*trace)(GooGcVisitor *v, vo
                               void *user) {
     if (heap == NULL) {
         return GOO_ERR_INVALID_ARGUMENT;
+    }
+    if (roots_are_visited_here(heap)) {
+        return GOO_ERR_BUSY;
     }
     gooi_heap_lock(heap);
     GooiRootCallback *callbacks = heap->root_callbacks.items;
@@ -172,6 +189,8 @@ static void roots_visit_mutator(const GooGcMutator *m, GooGcVisitor *v) {
 }
 
 void gooi_roots_visit(GooGcHeap *heap, GooGcVisitor *v) {
+    bool visiting = heap->visiting;
+    heap->visiting = true;
     roots_visit_registered(heap, v);
     roots_visit_handles(heap, v);
     v->root_kind = GOOI_ROOT_FINALIZER;
@@ -181,6 +200,7 @@ void gooi_roots_visit(GooGcHeap *heap, GooGcVisitor *v) {
             roots_visit_mutator(m, v);
         }
     }
+    heap->visiting = visiting;
 }
 
 void gooi_roots_deinit(GooGcHeap *heap) {

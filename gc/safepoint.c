@@ -119,7 +119,7 @@ void gooi_world_resume(GooGcHeap *heap) {
 /* For what looks at the whole heap: the calling thread's own memory is taken off the fast path, so
  * that a callback which allocates is told. */
 bool gooi_world_enter(GooGcHeap *heap) {
-    if (gooi_heap_is_busy_here(heap)) {
+    if (gooi_heap_is_mine(heap)) {
         return false;
     }
     GooGcMutator *self = gooi_mutator_here(heap);

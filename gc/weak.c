@@ -112,7 +112,7 @@ void gooi_weak_end(GooGcHeap *heap) {
 }
 
 GooGcWeak *goo_gc_weak_new(GooGcMutator *m, void *target) {
-    if (m == NULL || target == NULL) {
+    if (!gooi_mutator_is_mine(m) || target == NULL) {
         errno = EINVAL;
         return NULL;
     }

@@ -236,7 +236,7 @@ static bool weak_map_add(GooGcMutator *m, GooGcWeakMap *map, void *key, void *va
 }
 
 GooStatus goo_gc_weak_map_set(GooGcMutator *m, GooGcWeakMap *map, void *key, void *value) {
-    if (m == NULL || map == NULL || key == NULL) {
+    if (!gooi_mutator_is_mine(m) || map == NULL || key == NULL) {
         return GOO_ERR_INVALID_ARGUMENT;
     }
     GOO_REQUIRE(gooi_in_heap(m->heap, (uintptr_t)key),

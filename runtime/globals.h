@@ -111,6 +111,8 @@ typedef struct GooiHooks {
     bool (*_Atomic collect)(GooAllocator *a);
     /* A thread ends: the collector detaches it. */
     void (*_Atomic thread_ends)(void);
+    /* A thread panics, and may leave by longjmp what it was doing. */
+    void (*_Atomic thread_panics)(void);
 } GooiHooks;
 extern GOOI_HIDDEN GooiHooks gooi_hooks;
 /* A hook to be called. Compilers read an atomic member that is called in place like any other, and

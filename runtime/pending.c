@@ -22,4 +22,8 @@ void gooi_pending_abandon(void) {
         pending->give_back(pending);
         pending = outer;
     }
+    void (*tell)(void) = gooi_hooks.thread_panics;
+    if (tell != NULL) {
+        tell();
+    }
 }
