@@ -91,7 +91,8 @@ static inline void bench_progress(size_t done, size_t of) {
 typedef enum BenchRole {
     BENCH_GOO,
     BENCH_PEER, /* what Goo is compared with: the best of them in a workload is the measure */
-    BENCH_BARE  /* what is possible at all, without what an allocator promises */
+    BENCH_BARE, /* what is possible at all, without what an allocator promises */
+    BENCH_ORACLE /* frees by hand where the others collect: what collection costs is beside it */
 } BenchRole;
 
 /* One figure. What a benchmark does not have stays 0 or NULL. */
@@ -111,7 +112,7 @@ typedef struct BenchRow {
 } BenchRow;
 
 static inline void bench_row(const BenchRow *row) {
-    static const char *const roles[] = {"goo", "peer", "bare"};
+    static const char *const roles[] = {"goo", "peer", "bare", "oracle"};
     FILE *to = bench_rows_open();
     if (to == NULL) {
         return;

@@ -176,6 +176,7 @@ static void print_cell(const Cell *cell, double factor) {
         print_side(cell, CELL_MIMALLOC);
         print_verdict(cell, CELL_GOO, CELL_MIMALLOC, false, TARGET_EXPLICIT);
     }
+    cell_rows(cell, factor);
     fflush(stdout);
 }
 

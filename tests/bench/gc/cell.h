@@ -38,4 +38,7 @@ double cell_median(const double *samples, unsigned rounds);
 /* Of the rounds' ratios of two sides. */
 BenchSpread cell_ratio(const double *a, const double *b, unsigned rounds);
 
+/* The same for a program to read (bench.h): a row for each side. */
+void cell_rows(const Cell *cell, double factor);
+
 #endif
