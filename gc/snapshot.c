@@ -197,6 +197,8 @@ static void snapshot_object_edges(Snapshot *s, uintptr_t object) {
 
 static void snapshot_root_edge(void *ctx, const GooiEdge *edge) {
     Snapshot *s = ctx;
+    GOO_ASSERT(gooi_reach_has(&s->reach, edge->target), "gc: SNAP-1: a root was not one before: %p",
+               (void *)edge->target);
     if (edge->root_kind == s->group) {
         snapshot_edge(s, GOOI_EDGE_TYPE_ELEMENT, s->edge_count,
                       snapshot_number_of(s, edge->target));

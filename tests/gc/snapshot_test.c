@@ -65,7 +65,17 @@ GOO_TEST(gc_snapshot, changes_nothing) {
     goo_gc_heap_destroy(heap);
 }
 
-/* --- on the stack of a fiber --- */
+/* --- where the stack changes --- */
+
+/* From one place, after calls that left other words where the next one's frames come to lie. */
+static void snapshot_repeat(GooGcHeap *heap) {
+    for (int i = 0; i < 3; i++) {
+        SnapshotText text = snapshot_of(heap);
+        CHECK(text.size > 1000);
+        free(text.bytes);
+        CHECK_EQ(goo_gc_verify(heap, stderr), GOO_OK);
+    }
+}
 
 enum { SNAPSHOT_FIBER_SIZE = 512 << 10 };
 static ucontext_t snapshot_main_context, snapshot_fiber_context;
@@ -75,10 +85,7 @@ static size_t snapshot_fiber_length;
 static void snapshot_fiber_body(void) {
     GooGcMutator *m = goo_gc_attach(snapshot_fiber_heap);
     Pair *volatile pair = pair_new(m, pair_new(m, NULL, NULL, 1), NULL, 2);
-    for (int i = 0; i < 3; i++) {
-        SnapshotText text = snapshot_of(snapshot_fiber_heap);
-        free(text.bytes);
-    }
+    snapshot_repeat(snapshot_fiber_heap);
     snapshot_fiber_length = goo_gc_why_alive(snapshot_fiber_heap, pair->first, NULL, NULL);
     goo_gc_detach(m);
 }
@@ -118,10 +125,7 @@ GOO_TEST(gc_snapshot, inside_a_blocking_region) {
     GooGcMutator *m = goo_gc_attach(heap);
     snapshot_build(m, 3000);
     goo_gc_blocking_begin(m);
-    for (int i = 0; i < 3; i++) {
-        SnapshotText text = snapshot_of(heap);
-        free(text.bytes);
-    }
+    snapshot_repeat(heap);
     goo_gc_blocking_end(m);
     goo_gc_heap_destroy(heap);
 }
