@@ -64,7 +64,8 @@ pub const Heap = struct {
 
     /// A new T that reads zero. Fill it before the next allocation; then no barrier is due.
     pub fn create(heap: Heap, comptime T: type) error{OutOfMemory}!*T {
-        if (@sizeOf(T) == 0) return @ptrFromInt(std.mem.alignForward(usize, 8, @alignOf(T)));
+        comptime layout.describe(T, @typeName(T));
+        if (@sizeOf(T) == 0) return @ptrFromInt(16);
         const object = c.goo_gc_alloc(heap.mutator, &layout.TypeOf(T).raw, 0) orelse
             return error.OutOfMemory;
         return @ptrFromInt(@intFromPtr(object) + layout.valueOffset(T));
@@ -85,6 +86,7 @@ pub const Heap = struct {
 
     /// `count` elements that read zero. The slice, or any part of it, keeps the whole array alive.
     pub fn createArray(heap: Heap, comptime T: type, count: usize) error{OutOfMemory}![]T {
+        comptime layout.describe(T, @typeName(T) ++ "[]");
         if (count == 0 or @sizeOf(T) == 0) return @as([*]T, @ptrFromInt(16))[0..count];
         const offset = comptime layout.itemsOffset(T);
         const bytes = std.math.mul(usize, count, @sizeOf(T)) catch return error.OutOfMemory;

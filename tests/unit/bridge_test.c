@@ -80,8 +80,7 @@ static uint8_t *foreign_remap(void *ctx, uint8_t *ptr, size_t len, uint8_t log2_
     return foreign_resize(ctx, ptr, len, log2_align, new_len, ret_addr) ? ptr : NULL;
 }
 
-static void foreign_free(void *ctx, uint8_t *ptr, size_t len, uint8_t log2_align,
-                         size_t ret_addr) {
+static void foreign_free(void *ctx, uint8_t *ptr, size_t len, uint8_t log2_align, size_t ret_addr) {
     Foreign *f = ctx;
     (void)ret_addr;
     ForeignHead *head = foreign_checked(f, ptr, len, log2_align);
