@@ -88,12 +88,13 @@ static void visit_mark(GooGcVisitor *v, uint64_t word, bool pointer) {
     gooi_marker_store(&k);
 }
 
-static void visit_mark_pointers(GooGcVisitor *v, const void *pointers, size_t count) {
-    const GooiPointer *items = pointers;
+/* The pointers of [first, last) in the marker's order, whatever they need. */
+static GOOI_NEVER_INLINE void visit_mark_pointers(GooGcVisitor *v, const GooiPointer *first,
+                                                  const GooiPointer *last) {
     GooiMarker k;
     gooi_marker_load(&k, v);
-    for (size_t i = 0; i < count; i++) {
-        gooi_mark_address(&k, (uintptr_t)items[k.backwards ? count - 1 - i : i]);
+    while (first != last) {
+        gooi_mark_address(&k, (uintptr_t)(k.backwards ? *--last : *first++));
     }
     gooi_marker_store(&k);
 }
@@ -128,15 +129,44 @@ void goo_gc_visit_range(GooGcVisitor *v, void *slots, size_t count) {
     }
 }
 
-/* As the marking loops do, in the order that follows the heap. */
+static void visit_observe_pointers(GooGcVisitor *v, GooiPointer *first, const GooiPointer *last) {
+    for (; first != last; first++) {
+        goo_gc_visit_pointer(v, first);
+    }
+}
+
+/* What heaps of headerless objects spend their marking in. The common case, ordered heaps and
+ * objects that nothing else waits for, keeps no state beside the visitor's and calls nothing, so
+ * that no register is saved; at the first pointer that needs more the rest goes the general way. */
 void goo_gc_visit_pointers(GooGcVisitor *v, void *pointers, size_t count) {
-    if (GOOI_LIKELY(v->observe == NULL)) {
-        visit_mark_pointers(v, pointers, count);
+    GooiPointer *first = pointers;
+    const GooiPointer *last = first + count;
+    if (GOOI_UNLIKELY(v->observe != NULL)) {
+        visit_observe_pointers(v, first, last);
         return;
     }
-    GooiPointer *items = pointers;
-    for (size_t i = 0; i < count; i++) {
-        goo_gc_visit_pointer(v, &items[i]);
+    bool backwards = v->backwards;
+    while (first != last) {
+        uintptr_t object = (uintptr_t)(backwards ? last[-1] : *first);
+        if (object - v->base < v->size) {
+            uint8_t *table = gooi_metadata_of(object);
+            unsigned byte = GOOI_LOAD_RELAXED(table), colour = byte & GOO_GC_COLOUR_MASK;
+            uintptr_t *top = v->top;
+            if (GOOI_UNLIKELY(v->scattered || (byte & GOO_GC_ATTENTION) != 0 || top == v->end)) {
+                visit_mark_pointers(v, first, last);
+                return;
+            }
+            if (colour != v->colour) {
+                GOO_ASSERT(colour != 0, "gc: reference to %p, where no object starts",
+                           (void *)object);
+                GOOI_STORE_RELAXED(table, (uint8_t)(byte - colour + v->colour));
+                v->objects++;
+                *top = gooi_mark_entry(object, byte);
+                v->top = top + ((byte & GOO_GC_LOGGED) == 0);
+            }
+        }
+        first += !backwards;
+        last -= backwards;
     }
 }
 

@@ -83,6 +83,14 @@ static GOOI_ALWAYS_INLINE void gooi_marker_store(const GooiMarker *k) {
     v->objects = k->objects;
 }
 
+/* After a trace callback, which marks and nothing else: what that changes. */
+static GOOI_ALWAYS_INLINE void gooi_marker_reload(GooiMarker *k) {
+    const GooGcVisitor *v = k->visitor;
+    k->top = v->top;
+    k->end = v->end;
+    k->objects = v->objects;
+}
+
 /* Pushes what found no room: grows the stack, or marks the object and flags its block. */
 GOOI_COLD void gooi_mark_push_slow(GooGcVisitor *v, uintptr_t entry);
 bool gooi_mark_stack_grow(GooGcVisitor *v);
@@ -132,6 +140,12 @@ static GOOI_ALWAYS_INLINE void gooi_mark_push(GooiMarker *k, uintptr_t entry) {
     *k->top++ = entry;
 }
 
+/* The entry of a marked object with slots: conservative and embedder share the bit that typed and
+ * leaf lack. */
+static GOOI_ALWAYS_INLINE uintptr_t gooi_mark_entry(uintptr_t object, unsigned byte) {
+    return object | GOOI_ENTRY_MARKED | (byte & GOO_GC_KIND_CONSERVATIVE) / 4;
+}
+
 /* Marks the object that starts at `object`. Returns its entry for the stack if it was not marked
  * before and has slots, else 0. */
 static GOOI_ALWAYS_INLINE uintptr_t gooi_mark_set(GooiMarker *k, uintptr_t object) {
@@ -152,8 +166,7 @@ static GOOI_ALWAYS_INLINE uintptr_t gooi_mark_set(GooiMarker *k, uintptr_t objec
             return 0;
         }
     }
-    /* conservative and embedder share the bit that typed and leaf lack */
-    return object | GOOI_ENTRY_MARKED | (byte & GOO_GC_KIND_CONSERVATIVE) / 4;
+    return gooi_mark_entry(object, byte);
 }
 
 /* Takes note of a reference to `address`, which may be anything. */

@@ -76,20 +76,24 @@ static GOOI_ALWAYS_INLINE void gooi_trace_array(GooiMarker *k, uintptr_t object,
     gooi_marker_load(k, k->visitor);
 }
 
-/* The layouts that call out of the loop. Untyped objects' first word is not looked at: it is the
- * program's, and may be a cache miss that the callback does not need yet. */
-static GOOI_NEVER_INLINE void gooi_trace_outside(GooGcVisitor *v, uintptr_t object) {
-    unsigned kind = GOOI_LOAD_RELAXED(gooi_metadata_of(object)) & GOO_GC_KIND_MASK;
-    if (GOOI_LIKELY(kind == GOO_GC_KIND_EMBEDDER)) {
-        v->heap->options.trace_embedder((void *)object, v, v->heap->options.user);
-        return;
-    }
-    const GooGcType *type =
-        kind == GOO_GC_KIND_TYPED ? goo_gc_type_of((const void *)object) : NULL;
+/* The layouts that call out of the loop, embedders' objects apart. */
+static GOOI_NEVER_INLINE void gooi_trace_outside(GooGcVisitor *v, uintptr_t object, bool typed) {
+    const GooGcType *type = typed ? goo_gc_type_of((const void *)object) : NULL;
     if (type != NULL && type->layout == GOO_GC_LAYOUT_TRACE) {
         type->trace((void *)object, v);
-    } else if (type != NULL || kind == GOO_GC_KIND_CONSERVATIVE) {
+    } else if (type == NULL || type->layout == GOO_GC_LAYOUT_CONSERVATIVE) {
         gooi_mark_conservative(v, (const void *)object, (const void *)gooi_object_end(v, object));
+    }
+}
+
+/* An untyped object's first word is not looked at before its callback does: it may be a miss. */
+static GOOI_ALWAYS_INLINE void gooi_trace_by_call(GooGcVisitor *v, uintptr_t object, bool typed) {
+    unsigned kind = GOOI_LOAD_RELAXED(gooi_metadata_of(object)) & GOO_GC_KIND_MASK;
+    if (!typed && GOOI_LIKELY(kind == GOO_GC_KIND_EMBEDDER)) {
+        const GooGcOptions *options = &v->heap->options;
+        options->trace_embedder((void *)object, v, options->user);
+    } else {
+        gooi_trace_outside(v, object, typed);
     }
 }
 
@@ -108,8 +112,8 @@ static GOOI_ALWAYS_INLINE void gooi_trace_object(GooiMarker *k, uintptr_t object
         }
     }
     gooi_marker_store(k);
-    gooi_trace_outside(k->visitor, object);
-    gooi_marker_load(k, k->visitor);
+    gooi_trace_by_call(k->visitor, object, typed);
+    gooi_marker_reload(k);
 }
 
 #endif
