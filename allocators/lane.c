@@ -512,31 +512,38 @@ static void lane_drop_large(GooiLane *lane, size_t position, GooiKeep keep, Gooi
     }
 }
 
-/* The newest chunk goes; its predecessor's cursor is where it was left. */
-static void lane_drop_chunk(GooiLane *lane, GooiKeep keep) {
+/* The newest chunk leaves the lane; its predecessor's cursor is where it was left. */
+static void lane_leave_chunk(GooiLane *lane) {
     GooiChunk *chunk = lane->newest;
     lane_lower_cursor(lane, chunk_start(chunk));
     lane->newest = chunk->older;
     lane->end = lane->newest != NULL ? (uint8_t *)lane->newest + lane->newest->size : NULL;
     lane_set_cursor(lane, lane->newest != NULL ? lane->newest->high : NULL);
     lane->floor = NULL;
-    gooi_source_put(lane->source, chunk, keep); /* last: an observer of it may allocate here */
 }
 
+/* Chunks go when the lane is whole again: an observer of their end may allocate in it. */
 GooiDropped gooi_lane_rewind(GooiLane *lane, size_t position, GooiKeep keep) {
     while (lane->marks != NULL && lane->marks->position > position) {
         lane->marks = lane->marks->older;
     }
     GooiDropped dropped = lane_drop_records(lane, position);
     lane_drop_large(lane, position, keep, &dropped);
+    GooiChunk *chunk = lane->newest;
     while (lane->newest != NULL && lane->newest->base >= position) {
-        lane_drop_chunk(lane, keep);
+        lane_leave_chunk(lane);
     }
+    const GooiChunk *stays = lane->newest;
     if (lane->newest != NULL) {
         lane_lower_cursor(lane, (uint8_t *)lane->newest + (position - lane->newest->base));
         lane->floor = lane->cursor;
     }
     lane_check_deep(lane);
+    while (chunk != stays) {
+        GooiChunk *older = chunk->older;
+        gooi_source_put(lane->source, chunk, keep);
+        chunk = older;
+    }
     return dropped;
 }
 
