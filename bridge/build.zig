@@ -53,8 +53,13 @@ pub fn build(b: *std.Build) void {
     const install_tests = b.addInstallArtifact(tests, .{});
     b.step("install-tests", "build the package's tests").dependOn(&install_tests.step);
 
-    program(b, goo, "zig_vm", "the example: a stack VM on a collected heap", "../examples/zig/main.zig");
-    program(b, goo, "bench_bridge_zig", "the Zig half of ./goo bench bridge", "bench.zig");
+    _ = program(b, goo, "zig_vm", "the example: a stack VM on a collected heap", "../examples/zig/main.zig");
+    const bench = program(b, goo, "bench_bridge", "what ./goo bench bridge runs", "bench.zig");
+    bench.addCSourceFile(.{
+        .file = .{ .cwd_relative = b.pathFromRoot("../tests/bench/bridge.c") },
+        .flags = &.{ "-std=c11", "-O2" },
+    });
+    bench.addIncludePath(.{ .cwd_relative = include });
 }
 
 fn linkGoo(module: *std.Build.Module, library: ?[]const u8) void {
@@ -67,7 +72,7 @@ fn linkGoo(module: *std.Build.Module, library: ?[]const u8) void {
     }
 }
 
-fn program(b: *std.Build, goo: *std.Build.Module, name: []const u8, what: []const u8, source: []const u8) void {
+fn program(b: *std.Build, goo: *std.Build.Module, name: []const u8, what: []const u8, source: []const u8) *std.Build.Module {
     const executable = b.addExecutable(.{
         .name = name,
         .root_module = b.createModule(.{
@@ -80,4 +85,5 @@ fn program(b: *std.Build, goo: *std.Build.Module, name: []const u8, what: []cons
     });
     const install = b.addInstallArtifact(executable, .{});
     b.step(name, what).dependOn(&install.step);
+    return executable.root_module;
 }
