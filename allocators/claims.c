@@ -15,6 +15,7 @@
 #include "goo/runtime/memory.h"
 #include "runtime/bits.h"
 #include "runtime/check.h"
+#include "runtime/fork.h"
 #include "runtime/memory.h"
 #include "runtime/stats.h"
 #include "runtime/system.h"
@@ -22,12 +23,11 @@
 #include <errno.h>
 
 static void claims_lock(void) {
-    while (atomic_flag_test_and_set_explicit(&gooi_claims.lock, memory_order_acquire)) {
-    }
+    gooi_lock_take(&gooi_claims.lock);
 }
 
 static void claims_unlock(void) {
-    atomic_flag_clear_explicit(&gooi_claims.lock, memory_order_release);
+    gooi_lock_give(&gooi_claims.lock);
 }
 
 static GooiClaimant **claims_bucket(uint32_t id) {

@@ -424,6 +424,8 @@ static const GooiAllocatorOps debug_ops = {
     .reset = debug_reset, .owns = debug_owns, .persists = debug_persists};
 
 static void debug_deinit(DebugAllocator *d) {
+    gooi_fork_delist(&d->fork);
+    gooi_fork_delist(&d->origins_fork);
     gooi_claimant_deinit(&d->claimant);
     gooi_debug_threads_deinit(d);
     gooi_system_free(NULL, d->held, 0, GOO_DEFAULT_ALIGNMENT);
@@ -536,6 +538,8 @@ GooAllocator *goo_debug_allocator_create(GooAllocator *parent, const GooDebugOpt
         debug_deinit(d);
         return NULL;
     }
+    gooi_fork_enlist(&d->fork, &d->lock);
+    gooi_fork_enlist(&d->origins_fork, &d->origins.lock);
     d->claimant.translates = true;
     d->head.allocator.capabilities |= d->claimant.id != 0 ? GOOI_ALLOCATOR_CLAIMS : 0u;
     return &d->head.allocator;

@@ -30,6 +30,7 @@
 #include "allocators/debug_records.h"
 #include "goo/allocators/debug.h"
 #include "runtime/base.h"
+#include "runtime/fork.h"
 #include "runtime/globals.h"
 #include "runtime/memory.h"
 #include "runtime/platform/platform.h"
@@ -51,7 +52,8 @@ typedef struct DebugAllocator {
     bool poisons;         /* a tool watches memory (runtime/poison.h) */
     DebugOrigins origins;
     _Atomic(DebugThread *) threads; /* grows at the head */
-    atomic_flag lock;               /* guards what follows */
+    GooiForkLock fork, origins_fork;
+    atomic_flag lock; /* guards what follows */
     size_t live_count;
     DebugRecords records;
     uint32_t *held;                         /* numbers of records in the quarantine, a ring */

@@ -267,6 +267,7 @@ static void pool_destroy(void *self) {
     Pool *pool = self;
     GooAllocator *parent = pool->parent;
     gooi_claims_lost_all(&pool->head.allocator);
+    gooi_fork_delist(&pool->fork);
     gooi_pool_free_blocks(pool);
     pool->head.allocator.realloc = NULL; /* as far as the memory shows that: no pool */
     goo_memory_free_with(parent, pool, sizeof *pool);
@@ -344,6 +345,9 @@ GooAllocator *goo_pool_allocator_create_with(GooAllocator *parent, const GooPool
                         GOOI_ALLOCATOR_DIRECT |
                         (options->thread_safe ? GOO_ALLOCATOR_THREAD_SAFE : 0u),
     };
+    if (pool->thread_safe) {
+        gooi_fork_enlist(&pool->fork, &pool->lock);
+    }
     return &pool->head.allocator;
 }
 

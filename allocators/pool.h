@@ -19,6 +19,7 @@
 #include "allocators/impl.h"
 #include "goo/allocators/pool.h"
 #include "goo/allocators/pool_inline.h"
+#include "runtime/fork.h"
 
 #include <stdatomic.h>
 #include <string.h>
@@ -39,6 +40,7 @@ typedef struct Pool {
     void *hidden;
     bool closed, watched_memory, thread_safe;
     atomic_flag lock; /* of a thread_safe pool: everything that changes */
+    GooiForkLock fork;
     size_t stride, header_size;
     size_t objects_per_block, max_objects, total;
     PoolBlock **blocks;

@@ -20,6 +20,7 @@
 
 #include "goo/allocators.h"
 #include "runtime/check.h"
+#include "runtime/fork.h"
 #include "runtime/globals.h"
 #include "runtime/system.h"
 
@@ -27,12 +28,11 @@
 #include <string.h>
 
 static void registry_lock(void) {
-    while (atomic_flag_test_and_set_explicit(&gooi_registry.lock, memory_order_acquire)) {
-    }
+    gooi_lock_take(&gooi_registry.lock);
 }
 
 static void registry_unlock(void) {
-    atomic_flag_clear_explicit(&gooi_registry.lock, memory_order_release);
+    gooi_lock_give(&gooi_registry.lock);
 }
 
 /* --- text --- */

@@ -15,6 +15,7 @@
  */
 #include "gc/heap.h"
 #include "gc/lock.h"
+#include "runtime/fork.h"
 #include "runtime/globals.h"
 
 void gooi_heaps_lock_list(void) {
@@ -140,6 +141,7 @@ static void fork_in_child(void) {
 
 /* False: no memory. */
 bool gooi_heap_enlist(GooGcHeap *heap) {
+    gooi_fork_prepare(); /* first: what is registered later is locked earlier */
     gooi_heaps_lock_list();
     gooi_fork_registered = gooi_fork_registered ||
                            gooi_platform_at_fork(fork_before, fork_in_parent, fork_in_child);

@@ -13,6 +13,7 @@
 #include "runtime/blocks.h"
 
 #include "runtime/check.h"
+#include "runtime/fork.h"
 #include "runtime/platform/platform.h"
 #include "runtime/poison.h"
 #include "runtime/system.h"
@@ -23,12 +24,11 @@
 enum { BLOCKS_POISON = 0xdf, BLOCKS_BUCKETS_FIRST = 64, BLOCKS_PATROL = 8 };
 
 static void blocks_lock(GooiBlockStripe *stripe) {
-    while (atomic_flag_test_and_set_explicit(&stripe->lock, memory_order_acquire)) {
-    }
+    gooi_lock_take(&stripe->lock);
 }
 
 static void blocks_unlock(GooiBlockStripe *stripe) {
-    atomic_flag_clear_explicit(&stripe->lock, memory_order_release);
+    gooi_lock_give(&stripe->lock);
 }
 
 /* --- the hash table --- */

@@ -12,17 +12,17 @@
  */
 #include "runtime/callbacks.h"
 
+#include "runtime/fork.h"
 #include "runtime/platform/platform.h"
 
 #include <errno.h>
 
 static void callbacks_lock(void) {
-    while (atomic_flag_test_and_set_explicit(&gooi_callbacks_lock, memory_order_acquire)) {
-    }
+    gooi_lock_take(&gooi_callbacks_lock);
 }
 
 static void callbacks_unlock(void) {
-    atomic_flag_clear_explicit(&gooi_callbacks_lock, memory_order_release);
+    gooi_lock_give(&gooi_callbacks_lock);
 }
 
 /* --- delivering --- */

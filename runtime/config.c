@@ -13,18 +13,18 @@
 #include "runtime/blocks.h"
 #include "runtime/callbacks.h"
 #include "runtime/check.h"
+#include "runtime/fork.h"
 #include "runtime/globals.h"
 #include "runtime/pages.h"
 #include "runtime/scratch.h"
 #include "runtime/stats.h"
 
 static void config_lock(void) {
-    while (atomic_flag_test_and_set_explicit(&gooi_init.lock, memory_order_acquire)) {
-    }
+    gooi_lock_take(&gooi_init.lock);
 }
 
 static void config_unlock(void) {
-    atomic_flag_clear_explicit(&gooi_init.lock, memory_order_release);
+    gooi_lock_give(&gooi_init.lock);
 }
 
 static bool config_is_complete(const GooAllocator *a) {

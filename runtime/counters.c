@@ -11,6 +11,7 @@
  */
 #include "runtime/counters.h"
 
+#include "runtime/fork.h"
 #include "runtime/system.h"
 #include "runtime/thread.h"
 
@@ -18,12 +19,11 @@
 #include <string.h>
 
 static void counters_lock(void) {
-    while (atomic_flag_test_and_set_explicit(&gooi_stats_lock, memory_order_acquire)) {
-    }
+    gooi_lock_take(&gooi_stats_lock);
 }
 
 static void counters_unlock(void) {
-    atomic_flag_clear_explicit(&gooi_stats_lock, memory_order_release);
+    gooi_lock_give(&gooi_stats_lock);
 }
 
 /* --- joining and leaving --- */

@@ -65,6 +65,9 @@ _Atomic size_t gooi_limit_used = 0;
 GOOI_THREAD_LOCAL GooiPending *gooi_pending = NULL;
 GOOI_THREAD_LOCAL size_t gooi_hidden = 0;
 GooiPages gooi_pages = {.lock = ATOMIC_FLAG_INIT};
+_Atomic bool gooi_fork_prepared = false;
+atomic_flag gooi_fork_list_lock = ATOMIC_FLAG_INIT;
+GooiForkLock *gooi_fork_list = NULL;
 GooiRegistry gooi_registry = {.lock = ATOMIC_FLAG_INIT};
 GooiClaims gooi_claims = {.lock = ATOMIC_FLAG_INIT};
 

@@ -228,6 +228,12 @@ typedef struct GooiDebugSeat {
 } GooiDebugSeat;
 extern GOOI_THREAD_LOCAL GooiDebugSeat gooi_debug_seat;
 
+/* What a fork waits for (runtime/fork.h). */
+typedef struct GooiForkLock GooiForkLock;
+extern _Atomic bool gooi_fork_prepared;
+extern atomic_flag gooi_fork_list_lock;
+extern GooiForkLock *gooi_fork_list; /* under the lock */
+
 /* Allocators by name (runtime/registry.h). */
 typedef struct GooiRegistry GooiRegistry;
 extern GooiRegistry gooi_registry;

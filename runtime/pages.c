@@ -15,6 +15,7 @@
 #include "runtime/pages.h"
 
 #include "runtime/bits.h"
+#include "runtime/fork.h"
 #include "runtime/memory.h"
 #include "runtime/pending.h"
 #include "runtime/platform/platform.h"
@@ -23,12 +24,11 @@
 #include <errno.h>
 
 static void pages_lock(void) {
-    while (atomic_flag_test_and_set_explicit(&gooi_pages.lock, memory_order_acquire)) {
-    }
+    gooi_lock_take(&gooi_pages.lock);
 }
 
 static void pages_unlock(void) {
-    atomic_flag_clear_explicit(&gooi_pages.lock, memory_order_release);
+    gooi_lock_give(&gooi_pages.lock);
 }
 
 /* --- the table; all under the lock --- */
