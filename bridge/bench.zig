@@ -1,8 +1,8 @@
 //! bench_bridge: what an allocation from Zig costs beside the same call in C, and Zig's allocators.
 //!
 //! For each of Goo's allocators the same work three ways, in turns within each round: C over the
-//! front door, C over the bridge's calls, Zig over std.mem.Allocator. The work is batches of 64-byte
-//! blocks: allocate and write each, then free each. Then the same work on Zig's own allocators.
+//! front door, C over the bridge's calls, Zig over std.mem.Allocator. The work is batches of
+//! 64-byte blocks: allocate and write each, then free each. Then the same work on Zig's own allocators.
 //! Reported are medians over the rounds, in nanoseconds for one block (an allocation and its free);
 //! what a call costs above C is half of the median difference.
 
@@ -11,8 +11,22 @@ const goo = @import("goo");
 const c = goo.c;
 
 extern fn bench_bridge_now_ns() f64;
-extern fn bench_bridge_front_door(a: *c.GooAllocator, blocks: [*]?*anyopaque, batch: usize, rounds: usize, size: usize, alignment: usize) void;
-extern fn bench_bridge_calls(a: *c.GooAllocator, blocks: [*]?*anyopaque, batch: usize, rounds: usize, size: usize, log2_align: u8) void;
+extern fn bench_bridge_front_door(
+    a: *c.GooAllocator,
+    blocks: [*]?*anyopaque,
+    batch: usize,
+    rounds: usize,
+    size: usize,
+    alignment: usize,
+) void;
+extern fn bench_bridge_calls(
+    a: *c.GooAllocator,
+    blocks: [*]?*anyopaque,
+    batch: usize,
+    rounds: usize,
+    size: usize,
+    log2_align: u8,
+) void;
 
 const Block = struct { words: [8]u64 };
 const batch = 256;
@@ -37,7 +51,11 @@ noinline fn zigWork(gpa: std.mem.Allocator, rounds: usize) void {
     }
 }
 
-noinline fn poolWork(pool: *std.heap.MemoryPool(Block), gpa: std.mem.Allocator, rounds: usize) void {
+noinline fn poolWork(
+    pool: *std.heap.MemoryPool(Block),
+    gpa: std.mem.Allocator,
+    rounds: usize,
+) void {
     for (0..rounds) |_| {
         for (&blocks, 0..) |*block, i| {
             block.* = pool.create(gpa) catch unreachable;
@@ -69,7 +87,14 @@ fn measure(a: *c.GooAllocator, samples: usize, rounds: usize, reset: bool) Measu
         door[s] = (bench_bridge_now_ns() - began) / each;
         if (reset) c.goo_arena_reset(a, c.GOO_ARENA_RETAIN_ALL);
         began = bench_bridge_now_ns();
-        bench_bridge_calls(a, raw, batch, rounds, @sizeOf(Block), std.math.log2_int(usize, @alignOf(Block)));
+        bench_bridge_calls(
+            a,
+            raw,
+            batch,
+            rounds,
+            @sizeOf(Block),
+            std.math.log2_int(usize, @alignOf(Block)),
+        );
         calls[s] = (bench_bridge_now_ns() - began) / each;
         if (reset) c.goo_arena_reset(a, c.GOO_ARENA_RETAIN_ALL);
         began = bench_bridge_now_ns();
@@ -150,11 +175,26 @@ fn run(samples: usize, rounds: usize) !void {
         const a = try goo.created(c.goo_allocator_open(case.open));
         defer goo.destroy(a);
         const m = measure(a, samples, rounds, case.reset);
-        _ = c.printf("%-10s %10.2f %12.2f %10.2f %16.2f\n", case.name, m.door, m.calls, m.zig, m.above / 2);
+        _ = c.printf(
+            "%-10s %10.2f %12.2f %10.2f %16.2f\n",
+            case.name,
+            m.door,
+            m.calls,
+            m.zig,
+            m.above / 2,
+        );
     }
     _ = c.printf("\n%-26s %10s\n", "Zig's own", "Zig");
-    _ = c.printf("%-26s %10.2f\n", "c_allocator (malloc)", measureZig(std.heap.c_allocator, samples, rounds));
-    _ = c.printf("%-26s %10.2f\n", "smp_allocator", measureZig(std.heap.smp_allocator, samples, rounds));
+    _ = c.printf(
+        "%-26s %10.2f\n",
+        "c_allocator (malloc)",
+        measureZig(std.heap.c_allocator, samples, rounds),
+    );
+    _ = c.printf(
+        "%-26s %10.2f\n",
+        "smp_allocator",
+        measureZig(std.heap.smp_allocator, samples, rounds),
+    );
     _ = c.printf("%-26s %10.2f\n", "ArenaAllocator", measureArena(samples, rounds));
     _ = c.printf("%-26s %10.2f\n", "MemoryPool, no interface", measurePool(samples, rounds));
 }

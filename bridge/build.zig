@@ -14,7 +14,11 @@ pub fn build(b: *std.Build) void {
     const library = b.option([]const u8, "goo-library", "the library, libgoo.a or libgoo.so");
     const include = b.option([]const u8, "goo-include", "the folder with goo/goo.h") orelse
         b.pathFromRoot("../include");
-    const filters = b.option([]const []const u8, "test-filter", "only tests whose name contains this");
+    const filters = b.option(
+        []const []const u8,
+        "test-filter",
+        "only tests whose name contains this",
+    );
 
     const headers = b.addTranslateC(.{
         .root_source_file = b.path("goo_headers.h"),
@@ -53,7 +57,13 @@ pub fn build(b: *std.Build) void {
     const install_tests = b.addInstallArtifact(tests, .{});
     b.step("install-tests", "build the package's tests").dependOn(&install_tests.step);
 
-    _ = program(b, goo, "zig_vm", "the example: a stack VM on a collected heap", "../examples/zig/main.zig");
+    _ = program(
+        b,
+        goo,
+        "zig_vm",
+        "the example: a stack VM on a collected heap",
+        "../examples/zig/main.zig",
+    );
     const bench = program(b, goo, "bench_bridge", "what ./goo bench bridge runs", "bench.zig");
     bench.addCSourceFile(.{
         .file = .{ .cwd_relative = b.pathFromRoot("../tests/bench/bridge.c") },
@@ -72,7 +82,13 @@ fn linkGoo(module: *std.Build.Module, library: ?[]const u8) void {
     }
 }
 
-fn program(b: *std.Build, goo: *std.Build.Module, name: []const u8, what: []const u8, source: []const u8) *std.Build.Module {
+fn program(
+    b: *std.Build,
+    goo: *std.Build.Module,
+    name: []const u8,
+    what: []const u8,
+    source: []const u8,
+) *std.Build.Module {
     const executable = b.addExecutable(.{
         .name = name,
         .root_module = b.createModule(.{

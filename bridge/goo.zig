@@ -8,7 +8,7 @@
 //!
 //!     var heap = try goo.Heap.init(.{});
 //!     defer heap.deinit();
-//!     const node = try heap.create(Node); // const Node = struct { next: ?*Node, name: []const u8 };
+//!     const node = try heap.create(Node);   // const Node = struct { next: ?*Node, name: []u8 };
 //!
 //! `goo.c` is the whole C API as Zig's translator sees it (goo/goo.h and goo_memory.h); everything
 //! else here is made of it. README.md beside this file is the design note.

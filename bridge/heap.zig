@@ -10,8 +10,9 @@
 //!
 //! Rules, which are the collector's: an object is alive while a root, a frame, a handle or a live
 //! object refers to it; every call that allocates may collect; a store into an object that is not
-//! brand new goes through `set`, or is followed by `wrote`. A `*T` in an object or a root is null or
-//! what `create` or `new` gave, never the address of a part of something; slices may be parts.
+//! brand new goes through `set`, or is followed by `wrote`. A `*T` in an object or a root is null
+//! or what `create` or `new` gave, never the address of a part of something; slices may be parts.
+//! Where Zig's safety checks are on, `set`, `setItem` and `new` panic when that is broken.
 //!
 //! Threads: a Heap value belongs to the thread that made it with `init` or `attach`.
 
@@ -81,6 +82,7 @@ pub const Heap = struct {
         defer if (comptime layout.hasReferences(T)) heap.removeRoot(&copy);
         const object = try heap.create(T);
         object.* = copy;
+        heap.checkStored(object);
         return object;
     }
 
@@ -111,14 +113,35 @@ pub const Heap = struct {
     // --- stores ---
 
     /// object.field = value, with its barrier.
-    pub fn set(heap: Heap, object: anytype, comptime field: []const u8, value: @FieldType(@typeInfo(@TypeOf(object)).pointer.child, field)) void {
+    pub fn set(
+        heap: Heap,
+        object: anytype,
+        comptime field: []const u8,
+        value: @FieldType(@typeInfo(@TypeOf(object)).pointer.child, field),
+    ) void {
         @field(object, field) = value;
+        heap.checkStored(&@field(object, field));
         heap.wrote(object);
     }
 
+    /// Where Zig's own checks are on: panics when a `*T` that is stored is not what `create` gave.
+    fn checkStored(heap: Heap, place: anytype) void {
+        if (!std.debug.runtime_safety) return;
+        if (layout.strays(heap.raw, place) == 0) return;
+        std.debug.panic("goo: {s} that is no object of this heap, or a part of one, is stored", .{
+            @typeName(@typeInfo(@TypeOf(place)).pointer.child),
+        });
+    }
+
     /// items[index] = value, with its barrier.
-    pub fn setItem(heap: Heap, items: anytype, index: usize, value: @typeInfo(@TypeOf(items)).pointer.child) void {
+    pub fn setItem(
+        heap: Heap,
+        items: anytype,
+        index: usize,
+        value: @typeInfo(@TypeOf(items)).pointer.child,
+    ) void {
         items[index] = value;
+        heap.checkStored(&items[index]);
         heap.wrote(items);
     }
 
@@ -142,8 +165,8 @@ pub const Heap = struct {
 
     // --- roots ---
 
-    /// From now on everything that the variable at `place` refers to lives: a pointer, a slice, or a
-    /// struct of any depth. The variable stays where it is until `removeRoot`.
+    /// From now on everything that the variable at `place` refers to lives: a pointer, a slice, or
+    /// a struct of any depth. The variable stays where it is until `removeRoot`.
     pub fn addRoot(heap: Heap, place: anytype) errors.Error!void {
         const T = @typeInfo(@TypeOf(place)).pointer.child;
         if (comptime !layout.hasReferences(T)) {
@@ -159,7 +182,11 @@ pub const Heap = struct {
     /// The reverse of `addRoot`; the newest root is found at once.
     pub fn removeRoot(heap: Heap, place: anytype) void {
         const T = @typeInfo(@TypeOf(place)).pointer.child;
-        const status = c.goo_gc_roots_remove(heap.raw, layout.RootOf(T).trace, @ptrCast(@constCast(place)));
+        const status = c.goo_gc_roots_remove(
+            heap.raw,
+            layout.RootOf(T).trace,
+            @ptrCast(@constCast(place)),
+        );
         std.debug.assert(status == c.GOO_OK); // it was added
     }
 
@@ -179,12 +206,18 @@ pub const Heap = struct {
     }
 
     /// A name that keeps an object alive until it is freed.
-    pub fn handle(heap: Heap, object: anytype) errors.Error!references.Handle(@typeInfo(@TypeOf(object)).pointer.child) {
+    pub fn handle(
+        heap: Heap,
+        object: anytype,
+    ) errors.Error!references.Handle(@typeInfo(@TypeOf(object)).pointer.child) {
         return .init(heap.raw, object);
     }
 
     /// A reference that does not keep its target alive; itself a collected object.
-    pub fn weak(heap: Heap, target: anytype) errors.Error!references.Weak(@typeInfo(@TypeOf(target)).pointer.child) {
+    pub fn weak(
+        heap: Heap,
+        target: anytype,
+    ) errors.Error!references.Weak(@typeInfo(@TypeOf(target)).pointer.child) {
         return .init(heap.mutator, target);
     }
 

@@ -77,7 +77,12 @@ pub fn WeakMap(comptime K: type, comptime V: type) type {
         }
 
         pub fn set(self: Self, heap: anytype, key: *K, value: *V) errors.Error!void {
-            const status = c.goo_gc_weak_map_set(heap.mutator, self.raw, objectOf(K, key), objectOf(V, value));
+            const status = c.goo_gc_weak_map_set(
+                heap.mutator,
+                self.raw,
+                objectOf(K, key),
+                objectOf(V, value),
+            );
             try errors.check(status);
         }
 

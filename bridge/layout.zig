@@ -10,8 +10,8 @@
 //!
 //!   slot     `*T`, `?*T`: null, or what Heap.create gave. Precise; a type of nothing but slots
 //!            is a bitmap, which the collector reads without a call.
-//!   anything slices, `[*]T`, `[*c]T`, `*const T`, `*anyopaque`, `*T` aligned above 8: may point into
-//!            an object, and anywhere else: it is looked up.
+//!   anything slices, `[*]T`, `[*c]T`, `*const T`, `*anyopaque`, `*T` aligned above 8: may point
+//!            into an object, and anywhere else: it is looked up.
 //!   object   pointers to the C API's collected objects (GooGcWeak and its like).
 //!   parts    structs, arrays, optionals, error unions and tagged unions: what is in them.
 //!
@@ -38,7 +38,46 @@ pub const Visitor = struct {
         comptime describe(T, @typeName(T));
         traceValue(T, v, @constCast(place));
     }
+
+    fn word(v: Visitor, comptime kind: Word, address: [*]u8) void {
+        switch (kind) {
+            .none => {},
+            .slot => c.goo_gc_visit(v.raw, address),
+            .object => c.goo_gc_visit_pointer(v.raw, address),
+            .anything => c.goo_gc_visit_conservative(v.raw, address, address + 8),
+        }
+    }
+
+    fn custom(v: Visitor, comptime T: type, place: *T) void {
+        T.trace(place, v);
+    }
 };
+
+/// Counts slots that are neither null nor what Heap.create gave; a trace function's are not seen.
+const Checker = struct {
+    heap: *c.GooGcHeap,
+    strays: usize = 0,
+
+    fn word(checker: *Checker, comptime kind: Word, address: [*]u8) void {
+        if (kind != .slot) return;
+        const value = @as(*align(1) const usize, @ptrCast(address)).*;
+        if (value == 0) return;
+        const base = c.goo_gc_base_of(checker.heap, @ptrFromInt(value));
+        checker.strays += @intFromBool(@intFromPtr(base) +% 8 != value);
+    }
+
+    fn custom(checker: *Checker, comptime T: type, place: *T) void {
+        _ = checker;
+        _ = place;
+    }
+};
+
+/// How many `*T` of the value at `place` break the rule for them.
+pub fn strays(heap: *c.GooGcHeap, place: anytype) usize {
+    var checker: Checker = .{ .heap = heap };
+    traceValue(@typeInfo(@TypeOf(place)).pointer.child, &checker, @constCast(place));
+    return checker.strays;
+}
 
 const Word = enum { none, slot, anything, object };
 
@@ -160,13 +199,13 @@ fn setBits(comptime T: type, comptime offset: usize, bits: []u64) void {
     }
 }
 
-/// Visits what the value refers to.
-fn traceValue(comptime T: type, v: Visitor, place: *align(1) T) void {
+/// Hands every reference of the value to `v`: a Visitor or a Checker.
+fn traceValue(comptime T: type, v: anytype, place: *align(1) T) void {
     if (comptime !hasReferences(T)) return;
-    if (comptime declaresTrace(T)) return T.trace(@alignCast(place), v);
+    if (comptime declaresTrace(T)) return v.custom(T, @alignCast(place));
     if (comptime pointerIn(T)) |P| {
-        if (@typeInfo(P).pointer.size == .slice) return traceWord(.anything, v, &place.ptr);
-        return traceWord(comptime pointerWord(P), v, place);
+        if (@typeInfo(P).pointer.size == .slice) return v.word(.anything, @ptrCast(&place.ptr));
+        return v.word(comptime pointerWord(P), @ptrCast(place));
     }
     switch (@typeInfo(T)) {
         .optional => |o| if (place.*) |*inner| traceValue(o.child, v, inner),
@@ -180,16 +219,6 @@ fn traceValue(comptime T: type, v: Visitor, place: *align(1) T) void {
             inline else => |*inner| traceValue(@TypeOf(inner.*), v, inner),
         },
         else => comptime unreachable,
-    }
-}
-
-fn traceWord(comptime word: Word, v: Visitor, place: anytype) void {
-    const address: [*]u8 = @ptrCast(@constCast(place));
-    switch (word) {
-        .none => {},
-        .slot => c.goo_gc_visit(v.raw, address),
-        .object => c.goo_gc_visit_pointer(v.raw, address),
-        .anything => c.goo_gc_visit_conservative(v.raw, address, address + 8),
     }
 }
 
@@ -241,7 +270,7 @@ pub fn TypeOf(comptime T: type) type {
         }
 
         fn trace(object: ?*anyopaque, visitor: ?*c.GooGcVisitor) callconv(.c) void {
-            traceValue(T, .{ .raw = visitor.? }, value(object));
+            traceValue(T, Visitor{ .raw = visitor.? }, value(object));
         }
 
         fn finalize(object: ?*anyopaque, _: ?*anyopaque) callconv(.c) void {
@@ -281,7 +310,7 @@ pub fn ArrayTypeOf(comptime T: type) type {
             const start = @intFromPtr(object.?);
             const count: *const usize = @ptrFromInt(start + 8);
             const items: [*]T = @ptrFromInt(start + itemsOffset(T));
-            for (items[0..count.*]) |*item| traceValue(T, .{ .raw = visitor.? }, item);
+            for (items[0..count.*]) |*item| traceValue(T, Visitor{ .raw = visitor.? }, item);
         }
     };
 }
@@ -292,7 +321,7 @@ pub fn RootOf(comptime T: type) type {
     return struct {
         pub fn trace(visitor: ?*c.GooGcVisitor, user: ?*anyopaque) callconv(.c) void {
             const place: *T = @ptrCast(@alignCast(user.?));
-            traceValue(T, .{ .raw = visitor.? }, place);
+            traceValue(T, Visitor{ .raw = visitor.? }, place);
         }
     };
 }

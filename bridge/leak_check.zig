@@ -60,12 +60,15 @@ pub const LeakCheck = struct {
     }
 
     pub fn allocator(check: *LeakCheck) std.mem.Allocator {
-        return .{ .ptr = check, .vtable = &.{
-            .alloc = alloc,
-            .resize = resize,
-            .remap = std.mem.Allocator.noRemap, // a move would be a copy
-            .free = free,
-        } };
+        return .{
+            .ptr = check,
+            .vtable = &.{
+                .alloc = alloc,
+                .resize = resize,
+                .remap = std.mem.Allocator.noRemap, // a move would be a copy
+                .free = free,
+            },
+        };
     }
 
     fn of(context: ?*anyopaque) *LeakCheck {
@@ -89,14 +92,32 @@ pub const LeakCheck = struct {
 
     fn alloc(context: *anyopaque, len: usize, alignment: Alignment, ret_addr: usize) ?[*]u8 {
         const check = of(context);
-        const ptr: [*]u8 = c.goo_bridge_alloc(check.debug, len, @intFromEnum(alignment), ret_addr) orelse return null;
+        const ptr: [*]u8 = c.goo_bridge_alloc(
+            check.debug,
+            len,
+            @intFromEnum(alignment),
+            ret_addr,
+        ) orelse return null;
         if (check.note(ptr, ret_addr)) return ptr;
         c.goo_bridge_free(check.debug, ptr, len, @intFromEnum(alignment), ret_addr);
         return null;
     }
 
-    fn resize(context: *anyopaque, memory: []u8, alignment: Alignment, new_len: usize, ret_addr: usize) bool {
-        return c.goo_bridge_resize(of(context).debug, memory.ptr, memory.len, @intFromEnum(alignment), new_len, ret_addr);
+    fn resize(
+        context: *anyopaque,
+        memory: []u8,
+        alignment: Alignment,
+        new_len: usize,
+        ret_addr: usize,
+    ) bool {
+        return c.goo_bridge_resize(
+            of(context).debug,
+            memory.ptr,
+            memory.len,
+            @intFromEnum(alignment),
+            new_len,
+            ret_addr,
+        );
     }
 
     fn free(context: *anyopaque, memory: []u8, alignment: Alignment, ret_addr: usize) void {
@@ -117,7 +138,10 @@ pub const LeakCheck = struct {
     }
 
     fn print(leak: Leak) void {
-        std.debug.print("leak: {d} bytes at 0x{x}, allocated here:\n", .{ leak.size, leak.address });
+        std.debug.print(
+            "leak: {d} bytes at 0x{x}, allocated here:\n",
+            .{ leak.size, leak.address },
+        );
         var addresses = [_]usize{leak.return_address};
         std.debug.dumpStackTrace(&.{ .return_addresses = &addresses, .skipped = .none });
     }

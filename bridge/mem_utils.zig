@@ -97,7 +97,7 @@ pub fn malloc(size: usize) ?*anyopaque {
     return null;
 }
 
-/// Frees a block of malloc's or c_realloc's. `size` is what MufiZ's callers know; the table's is used.
+/// Frees a block of malloc's or c_realloc's. The table knows its size: `size` is not used.
 pub fn c_free(ptr: ?*anyopaque, size: usize) void {
     _ = size;
     const block = ptr orelse return;

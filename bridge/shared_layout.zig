@@ -1,8 +1,8 @@
 //! Checks that Zig and the library agree about every type they share.
 //!
 //! The translated headers are walked at compile time: each struct, member and enumeration constant
-//! is asked of goo_bridge_layout, and at the end the numbers of facts must be equal, so that neither
-//! side knows a name that the other does not.
+//! is asked of goo_bridge_layout, and at the end the numbers of facts must be equal, so that
+//! neither side knows a name that the other does not.
 
 const std = @import("std");
 const c = @import("goo_c");
@@ -21,13 +21,14 @@ fn isConstant(comptime name: []const u8) bool {
     return true;
 }
 
-/// Macros that do not translate, or are no enumeration constants.
-const not_enumerations = blk: {
-    @setEvalBranchQuota(2_000_000);
-    break :blk [_][]const u8{
-        "GOO_ALLOC", "GOO_FREE", "GOO_SIZEOF_", "GOO_GC_ENCODING_POINTER",
-        "GOO_GC_ENCODING_LOW_TAG", "GOO_GC_ENCODING_NAN_BOX",
-    };
+/// Macros that do not translate.
+const not_enumerations = [_][]const u8{
+    "GOO_ALLOC",
+    "GOO_FREE",
+    "GOO_SIZEOF_",
+    "GOO_GC_ENCODING_POINTER",
+    "GOO_GC_ENCODING_LOW_TAG",
+    "GOO_GC_ENCODING_NAN_BOX",
 };
 
 fn differs(name: [:0]const u8, here: usize, count: *usize) ?Disagreement {
@@ -66,5 +67,9 @@ pub fn disagreement() ?Disagreement {
     }
     var known: usize = 0;
     while (c.goo_bridge_layout_name(known) != null) known += 1;
-    return if (known == count) null else .{ .name = "the number of facts", .here = count, .library = known };
+    return if (known == count) null else .{
+        .name = "the number of facts",
+        .here = count,
+        .library = known,
+    };
 }

@@ -33,16 +33,48 @@ fn alloc(context: *anyopaque, len: usize, alignment: Alignment, ret_addr: usize)
     return c.goo_bridge_alloc(gooAllocator(context), len, @intFromEnum(alignment), ret_addr);
 }
 
-fn resize(context: *anyopaque, memory: []u8, alignment: Alignment, new_len: usize, ret_addr: usize) bool {
-    return c.goo_bridge_resize(gooAllocator(context), memory.ptr, memory.len, @intFromEnum(alignment), new_len, ret_addr);
+fn resize(
+    context: *anyopaque,
+    memory: []u8,
+    alignment: Alignment,
+    new_len: usize,
+    ret_addr: usize,
+) bool {
+    return c.goo_bridge_resize(
+        gooAllocator(context),
+        memory.ptr,
+        memory.len,
+        @intFromEnum(alignment),
+        new_len,
+        ret_addr,
+    );
 }
 
-fn remap(context: *anyopaque, memory: []u8, alignment: Alignment, new_len: usize, ret_addr: usize) ?[*]u8 {
-    return c.goo_bridge_remap(gooAllocator(context), memory.ptr, memory.len, @intFromEnum(alignment), new_len, ret_addr);
+fn remap(
+    context: *anyopaque,
+    memory: []u8,
+    alignment: Alignment,
+    new_len: usize,
+    ret_addr: usize,
+) ?[*]u8 {
+    return c.goo_bridge_remap(
+        gooAllocator(context),
+        memory.ptr,
+        memory.len,
+        @intFromEnum(alignment),
+        new_len,
+        ret_addr,
+    );
 }
 
 fn free(context: *anyopaque, memory: []u8, alignment: Alignment, ret_addr: usize) void {
-    c.goo_bridge_free(gooAllocator(context), memory.ptr, memory.len, @intFromEnum(alignment), ret_addr);
+    c.goo_bridge_free(
+        gooAllocator(context),
+        memory.ptr,
+        memory.len,
+        @intFromEnum(alignment),
+        ret_addr,
+    );
 }
 
 /// A Zig allocator in the shape that goo_bridge_wrap takes.
@@ -58,19 +90,44 @@ const Foreign = struct {
         return @enumFromInt(log2_align);
     }
 
-    fn alloc(context: ?*anyopaque, len: usize, log2_align: u8, ret_addr: usize) callconv(.c) [*c]u8 {
+    fn alloc(
+        context: ?*anyopaque,
+        len: usize,
+        log2_align: u8,
+        ret_addr: usize,
+    ) callconv(.c) [*c]u8 {
         return of(context).zig.rawAlloc(len, alignmentOf(log2_align), ret_addr);
     }
 
-    fn resize(context: ?*anyopaque, ptr: [*c]u8, len: usize, log2_align: u8, new_len: usize, ret_addr: usize) callconv(.c) bool {
+    fn resize(
+        context: ?*anyopaque,
+        ptr: [*c]u8,
+        len: usize,
+        log2_align: u8,
+        new_len: usize,
+        ret_addr: usize,
+    ) callconv(.c) bool {
         return of(context).zig.rawResize(ptr[0..len], alignmentOf(log2_align), new_len, ret_addr);
     }
 
-    fn remap(context: ?*anyopaque, ptr: [*c]u8, len: usize, log2_align: u8, new_len: usize, ret_addr: usize) callconv(.c) [*c]u8 {
+    fn remap(
+        context: ?*anyopaque,
+        ptr: [*c]u8,
+        len: usize,
+        log2_align: u8,
+        new_len: usize,
+        ret_addr: usize,
+    ) callconv(.c) [*c]u8 {
         return of(context).zig.rawRemap(ptr[0..len], alignmentOf(log2_align), new_len, ret_addr);
     }
 
-    fn free(context: ?*anyopaque, ptr: [*c]u8, len: usize, log2_align: u8, ret_addr: usize) callconv(.c) void {
+    fn free(
+        context: ?*anyopaque,
+        ptr: [*c]u8,
+        len: usize,
+        log2_align: u8,
+        ret_addr: usize,
+    ) callconv(.c) void {
         of(context).zig.rawFree(ptr[0..len], alignmentOf(log2_align), ret_addr);
     }
 

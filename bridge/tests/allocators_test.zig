@@ -131,7 +131,11 @@ test "fallback from a fixed buffer to the system" {
 }
 
 test "pool, with what fits its objects" {
-    const options: c.GooPoolOptions = .{ .object_size = 256, .alignment = 64, .objects_per_block = 64 };
+    const options: c.GooPoolOptions = .{
+        .object_size = 256,
+        .alignment = 64,
+        .objects_per_block = 64,
+    };
     const a = try goo.created(c.goo_pool_allocator_create_with(null, &options));
     defer goo.destroy(a);
     try std.heap.testAllocatorAligned(goo.allocator(a));

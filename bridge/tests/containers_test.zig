@@ -6,7 +6,9 @@ const c = goo.c;
 
 /// Runs `work` over a few allocators of different kinds, each of which must end empty or owned.
 fn overEach(work: *const fn (std.mem.Allocator) anyerror!void) !void {
-    for ([_][*:0]const u8{ "system", "page", "arena:block=8k", "limit:max=256m,parent=system" }) |name| {
+    for (
+        [_][*:0]const u8{ "system", "page", "arena:block=8k", "limit:max=256m,parent=system" },
+    ) |name| {
         const a = try goo.created(c.goo_allocator_open(name));
         defer goo.destroy(a);
         a.track_stats = true;

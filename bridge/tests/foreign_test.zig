@@ -34,7 +34,9 @@ test "C's calls on a Zig allocator" {
     try std.testing.expect(std.mem.allEqual(u8, zeroed[0..100], 0));
     try std.testing.expectEqual(0, @intFromPtr(zeroed) % 64);
     zeroed[99] = 7;
-    const grown: [*]u8 = @ptrCast(c.goo_memory_realloc_options(a, zeroed, 100, 5000, 64, c.GOO_ALLOC_ZERO).?);
+    const grown: [*]u8 = @ptrCast(
+        c.goo_memory_realloc_options(a, zeroed, 100, 5000, 64, c.GOO_ALLOC_ZERO).?,
+    );
     try std.testing.expectEqual(7, grown[99]);
     try std.testing.expect(std.mem.allEqual(u8, grown[100..5000], 0));
     c.goo_memory_free_options(a, grown, 5000, 64);
@@ -77,7 +79,10 @@ const Work = struct {
                 c.goo_memory_free_with(work.allocator, old, size);
             }
             blocks[slot] = @ptrCast(c.goo_memory_alloc_with(work.allocator, size));
-            if (blocks[slot]) |new| new[0] = @intCast(slot) else _ = work.mistakes.fetchAdd(1, .monotonic);
+            if (blocks[slot]) |new| new[0] = @intCast(slot) else _ = work.mistakes.fetchAdd(
+                1,
+                .monotonic,
+            );
         }
         for (blocks, 0..) |block, slot| c.goo_memory_free_with(work.allocator, block, slot * 8 + 1);
         return null;
@@ -94,7 +99,10 @@ test "C calls a Zig allocator from other threads" {
         var work: Work = .{ .allocator = a };
         var threads: [3]std.c.pthread_t = undefined;
         for (&threads) |*thread| {
-            try std.testing.expectEqual(.SUCCESS, std.c.pthread_create(thread, null, Work.run, &work));
+            try std.testing.expectEqual(
+                .SUCCESS,
+                std.c.pthread_create(thread, null, Work.run, &work),
+            );
         }
         for (threads) |thread| _ = std.c.pthread_join(thread, null);
         try std.testing.expectEqual(0, work.mistakes.load(.monotonic));

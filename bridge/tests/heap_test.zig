@@ -19,7 +19,9 @@ fn insert(heap: goo.Heap, root: *?*Tree, key: u64) !void {
     var frame = heap.frame(.{&label});
     try frame.begin();
     defer frame.end();
-    const node = try heap.new(Tree{ .left = null, .right = null, .key = key, .label = label, .color = .plain });
+    const node = try heap.new(
+        Tree{ .left = null, .right = null, .key = key, .label = label, .color = .plain },
+    );
     var parent: ?*Tree = null;
     var place = root.*;
     while (place) |at| {
@@ -180,14 +182,23 @@ test "a full heap is error.OutOfMemory, and goes on" {
         list = link;
     };
     try std.testing.expectEqual(error.OutOfMemory, result);
-    try std.testing.expectError(error.OutOfMemory, heap.createArray(u64, std.math.maxInt(usize) / 4));
+    try std.testing.expectError(
+        error.OutOfMemory,
+        heap.createArray(u64, std.math.maxInt(usize) / 4),
+    );
     list = null;
     _ = try heap.create(Link);
 }
 
 test "errors are Zig errors" {
-    try std.testing.expectError(error.InvalidArgument, goo.Heap.init(.{ .settings = "no such word" }));
-    try std.testing.expectError(error.InvalidArgument, goo.created(c.goo_allocator_open("no such allocator")));
+    try std.testing.expectError(
+        error.InvalidArgument,
+        goo.Heap.init(.{ .settings = "no such word" }),
+    );
+    try std.testing.expectError(
+        error.InvalidArgument,
+        goo.created(c.goo_allocator_open("no such allocator")),
+    );
     var base = c.goo_gc_default_options();
     base.generational = true;
     if (goo.Heap.init(.{ .base = base })) |made| {
@@ -224,7 +235,10 @@ test "threads share a heap" {
     var shared: Shared = .{ .heap = &heap };
     var threads: [2]std.c.pthread_t = undefined;
     for (&threads) |*thread| {
-        try std.testing.expectEqual(.SUCCESS, std.c.pthread_create(thread, null, Shared.run, &shared));
+        try std.testing.expectEqual(
+            .SUCCESS,
+            std.c.pthread_create(thread, null, Shared.run, &shared),
+        );
     }
     c.goo_gc_blocking_begin(heap.mutator);
     for (threads) |thread| _ = std.c.pthread_join(thread, null);

@@ -5,7 +5,12 @@ const goo = @import("../goo.zig");
 const c = goo.c;
 const layout = goo.layout;
 
-const Leaf = struct { number: f64, flags: packed struct { a: bool, b: u7 }, name: [8]u8, kind: enum { x, y } };
+const Leaf = struct {
+    number: f64,
+    flags: packed struct { a: bool, b: u7 },
+    name: [8]u8,
+    kind: enum { x, y },
+};
 const Pair = struct { number: u64, left: ?*Leaf, right: *Leaf };
 const Nested = struct { first: u32, pairs: [2]Pair, extra: extern struct { p: ?*Leaf, n: u64 } };
 const Lenient = struct { name: []const u8, any: ?*anyopaque, one: *Leaf };
@@ -73,7 +78,11 @@ const Counted = struct {
 
 /// Makes a T in a stressed heap whose references all lead to Counted objects, roots it, and returns
 /// how many of `made` objects live.
-fn survivors(comptime T: type, made: usize, fill: *const fn (heap: goo.Heap, object: *T) anyerror!void) !usize {
+fn survivors(
+    comptime T: type,
+    made: usize,
+    fill: *const fn (heap: goo.Heap, object: *T) anyerror!void,
+) !usize {
     var heap = try goo.Heap.init(.{ .settings = "verify,poison" });
     defer heap.deinit();
     var root: ?*T = try heap.create(T);
@@ -144,7 +153,12 @@ test "every kind of field keeps what it refers to" {
     try std.testing.expectEqual(made, try survivors(Everything, made, fillEverything));
 }
 
-const Half = struct { kept: *Counted, hidden: usize, other: anyerror!*Counted, tagged: union(enum) { number: usize, one: *Counted } };
+const Half = struct {
+    kept: *Counted,
+    hidden: usize,
+    other: anyerror!*Counted,
+    tagged: union(enum) { number: usize, one: *Counted },
+};
 
 fn fillHalf(heap: goo.Heap, half: *Half) !void {
     half.kept = try counted(heap);
@@ -186,4 +200,25 @@ fn fillLanes(heap: goo.Heap, lanes: *Lanes) !void {
 
 test "types aligned to 16" {
     try std.testing.expectEqual(11, try survivors(Lanes, 11, fillLanes));
+}
+
+test "pointers to parts are found where checks are on" {
+    var heap = try goo.Heap.init(.{});
+    defer heap.deinit();
+    var pair: ?*Pair = try heap.create(Pair);
+    try heap.addRoot(&pair);
+    defer heap.removeRoot(&pair);
+    const leaves = try heap.createArray(Leaf, 4);
+    var outside: Leaf = undefined;
+    pair.?.right = try heap.create(Leaf);
+    try std.testing.expectEqual(0, layout.strays(heap.raw, pair.?));
+    pair.?.left = &leaves[1];
+    try std.testing.expectEqual(1, layout.strays(heap.raw, pair.?));
+    pair.?.right = &outside;
+    try std.testing.expectEqual(2, layout.strays(heap.raw, pair.?));
+    pair.?.* = .{ .number = 0, .left = null, .right = try heap.create(Leaf) };
+    var shape: Shape = .{ .pair = pair.?.* };
+    try std.testing.expectEqual(0, layout.strays(heap.raw, &shape));
+    shape = .{ .leaf = &outside };
+    try std.testing.expectEqual(1, layout.strays(heap.raw, &shape));
 }

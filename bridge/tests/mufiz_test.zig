@@ -45,7 +45,9 @@ test "bytes" {
 }
 
 test "C-style blocks, with a pointer that is freed after it was reallocated" {
-    mem_utils.initAllocator(.{ .enable_tracking = true, .enable_safety = true, .enable_leak_detection = true });
+    mem_utils.initAllocator(
+        .{ .enable_tracking = true, .enable_safety = true, .enable_leak_detection = true },
+    );
     defer mem_utils.deinit();
     {
         const ptr = mem_utils.malloc(1024);

@@ -26,7 +26,10 @@ pub fn main() u8 {
         if (result) |_| {
             failed += @intFromBool(leaked);
             const verdict = if (leaked) "not ok" else "ok";
-            say("{s} {d} - zig::{s}{s}\n", .{ verdict, number, case.name, if (leaked) " leaks" else "" });
+            say(
+                "{s} {d} - zig::{s}{s}\n",
+                .{ verdict, number, case.name, if (leaked) " leaks" else "" },
+            );
         } else |err| if (err == error.SkipZigTest) {
             say("ok {d} - zig::{s} # SKIP\n", .{ number, case.name });
         } else {

@@ -17,10 +17,10 @@ const Word = value.Word;
 pub const Error = error{ UnknownWord, Unbalanced, Unfinished, TooDeep, OutOfMemory };
 
 const names = std.StaticStringMap(value.Op).initComptime(.{
-    .{ "+", .add },     .{ "-", .subtract }, .{ "*", .multiply }, .{ "/", .divide },
-    .{ "<", .less },    .{ "=", .equal },    .{ "dup", .dup },    .{ "drop", .drop },
-    .{ "swap", .swap }, .{ "over", .over },  .{ ".", .print },    .{ "join", .join },
-    .{ "list", .list }, .{ "push", .append }, .{ "at", .at },     .{ "len", .length },
+    .{ "+", .add },      .{ "-", .subtract },  .{ "*", .multiply }, .{ "/", .divide },
+    .{ "<", .less },     .{ "=", .equal },     .{ "dup", .dup },    .{ "drop", .drop },
+    .{ "swap", .swap },  .{ "over", .over },   .{ ".", .print },    .{ "join", .join },
+    .{ "list", .list },  .{ "push", .append }, .{ "at", .at },      .{ "len", .length },
     .{ "gc", .collect },
 });
 
@@ -51,7 +51,9 @@ pub const Compiler = struct {
         var frame = self.heap.frame(.{&copy});
         try frame.begin();
         defer frame.end();
-        const word = try self.heap.new(Word{ .name = copy, .code = &.{}, .count = 0, .older = self.words.* });
+        const word = try self.heap.new(
+            Word{ .name = copy, .code = &.{}, .count = 0, .older = self.words.* },
+        );
         self.words.* = word;
         return word;
     }
@@ -126,7 +128,10 @@ pub const Compiler = struct {
         var frame = self.heap.frame(.{&copy});
         try frame.begin();
         defer frame.end();
-        try self.emit(word, .{ .push = .{ .text = try self.heap.new(value.Text{ .bytes = copy }) } });
+        try self.emit(
+            word,
+            .{ .push = .{ .text = try self.heap.new(value.Text{ .bytes = copy }) } },
+        );
     }
 
     /// The next word; a text begins with its quote and lacks the one at its end.
@@ -135,7 +140,11 @@ pub const Compiler = struct {
             self.rest = std.mem.trimStart(u8, self.rest, " \t\r\n");
             if (self.rest.len == 0) return null;
             if (self.rest[0] != '\\') break;
-            self.rest = self.rest[std.mem.indexOfScalar(u8, self.rest, '\n') orelse self.rest.len ..];
+            self.rest = self.rest[std.mem.indexOfScalar(
+                u8,
+                self.rest,
+                '\n',
+            ) orelse self.rest.len ..];
         }
         const end = if (self.rest[0] == '"')
             std.mem.indexOfScalarPos(u8, self.rest, 1, '"') orelse self.rest.len

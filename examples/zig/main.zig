@@ -2,8 +2,8 @@
 //!
 //!     zig_vm PROGRAM [GC-SETTINGS]        settings as for goo_gc_options_parse: "stress=1,verify"
 //!
-//! compiler.zig turns the text into instructions, machine.zig runs them, value.zig says what a value
-//! is. The program's text lies in an arena, which is Goo's too, behind Zig's allocator interface.
+//! compiler.zig turns the text into instructions, machine.zig runs them, value.zig says what a
+//! value is. The program's text lies in an arena, which is Goo's too, behind Zig's allocator interface.
 
 const std = @import("std");
 const goo = @import("goo");

@@ -25,9 +25,23 @@ pub const Text = struct { bytes: []const u8 };
 pub const List = struct { items: []Value, count: usize };
 
 pub const Op = enum {
-    add, subtract, multiply, divide, less, equal, // numbers
-    dup, drop, swap, over, // the stack
-    print, join, list, append, at, length, collect,
+    add,
+    subtract,
+    multiply,
+    divide,
+    less,
+    equal, // numbers
+    dup,
+    drop,
+    swap,
+    over, // the stack
+    print,
+    join,
+    list,
+    append,
+    at,
+    length,
+    collect,
 };
 
 pub const Instruction = union(enum) {

@@ -44,7 +44,8 @@ typedef struct GooForeignAllocator {
 /* Makes an allocator whose mechanism is `foreign`, which is copied; `alloc` and `free` must be set.
  * Everything that takes a GooAllocator works with it. Zeroing, page alignment, strategies, limits
  * and counting are Goo's; the foreign calls get ret_addr 0. It can free, and resize if `resize` is
- * set; the caller adds GOO_ALLOCATOR_THREAD_SAFE to its capabilities, before it is shared, where
+ * set; its `context` points to the copy. The caller adds GOO_ALLOCATOR_THREAD_SAFE to its
+ * capabilities, before it is shared, where
  * the foreign calls are safe from any thread.
  * Returns: the allocator, strategy NULL, statistics off. Fails: NULL with EINVAL, ENOMEM.
  * Owner: the caller, until goo_allocator_destroy, which frees the wrapper only; it lies in this
