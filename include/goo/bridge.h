@@ -45,8 +45,7 @@ typedef struct GooForeignAllocator {
  * Everything that takes a GooAllocator works with it. Zeroing, page alignment, strategies, limits
  * and counting are Goo's; the foreign calls get ret_addr 0. It can free, and resize if `resize` is
  * set; its `context` points to the copy. The caller adds GOO_ALLOCATOR_THREAD_SAFE to its
- * capabilities, before it is shared, where
- * the foreign calls are safe from any thread.
+ * capabilities, before it is shared, where the foreign calls are safe from any thread.
  * Returns: the allocator, strategy NULL, statistics off. Fails: NULL with EINVAL, ENOMEM.
  * Owner: the caller, until goo_allocator_destroy, which frees the wrapper only; it lies in this
  * thread's allocator, which, like `ctx`, must outlive it. Threads: any. Cost: one allocation. */
