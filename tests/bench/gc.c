@@ -2,9 +2,8 @@
  *
  * Each program is written once (gc/NAME.c) over a few inline calls and compiled for each side; each
  * run is a process of its own, in a heap that is 1.5, 2 or 3 times as large as what lives. Objects
- * are the same on all sides, without headers. Both collectors are told the size of the heap, the
- * tables included in Goo's, and Goo's is made smaller where its process still takes more memory
- * than Boehm's; so what the table compares is time at no more memory.
+ * are the same on all sides, without headers. Boehm is told the size of the heap, and Goo's heap is
+ * fitted so that its process takes as much memory as Boehm's and no more.
  *
  *     trees 20   2.0   1     1.70 s   1.69 s   133 MB   49     3.41 s ...   0.50  0.49-0.52  met
  *

@@ -1,12 +1,16 @@
 /* Measuring a cell: sides take turns within a round, and begin with another one each time.
  *
- * No more memory: both sides are told the same heap size, but what a process takes is the kernel's
- * word. Where Goo's took more than Boehm's its heap is made smaller by as much, until it does not.
+ * As much memory: both sides are told the same heap size first, but what a process takes is the
+ * kernel's word. In the warm-up Goo's heap is made larger or smaller until its process takes half a
+ * per cent less than Boehm's, each with its tables and whatever else it has.
  */
+#define _DEFAULT_SOURCE
 #include "tests/bench/gc/cell.h"
 
-enum { SQUEEZES_MAX = 4 };
-#define CELL_SQUEEZE_MORE 65536 /* beyond the difference: a run is not like another to the page */
+#include <sys/mman.h>
+
+enum { FITS_MAX = 5 };
+#define CELL_MARGIN 200 /* one part in so many: a run is not like another to the page */
 
 static const char *const side_names[CELL_SIDES] = {"goo", "boehm", "goo", "boehm", "malloc"};
 
@@ -52,12 +56,16 @@ static bool cell_note(Cell *cell, CellSide side, const WorkerResult *result) {
     return true;
 }
 
-/* Makes Goo's heap so small that its process takes no more than the other one. */
-static bool cell_squeeze(Cell *cell, CellSide goo, CellSide boehm, size_t *heap_bytes) {
-    for (int i = 0; i < SQUEEZES_MAX && cell_has(cell, goo) && cell_has(cell, boehm) &&
-                    cell->peak[goo] > cell->peak[boehm];
-         i++) {
-        *heap_bytes -= (size_t)(cell->peak[goo] - cell->peak[boehm]) + CELL_SQUEEZE_MORE;
+/* Makes Goo's heap larger once, and smaller as often as is needed, so that its process takes as
+ * much as the other one and no more. */
+static bool cell_fit(Cell *cell, CellSide goo, CellSide boehm, size_t *heap_bytes) {
+    for (int i = 0; i < FITS_MAX && cell_has(cell, goo) && cell_has(cell, boehm); i++) {
+        double margin = cell->peak[boehm] / CELL_MARGIN;
+        double room = cell->peak[boehm] - margin - cell->peak[goo];
+        if (room >= 0 && (i > 0 || room < margin)) {
+            break;
+        }
+        *heap_bytes = (size_t)((double)*heap_bytes + room);
         cell->peak[goo] = 0;
         WorkerResult result = cell_run(cell, goo, *heap_bytes);
         if (!cell_note(cell, goo, &result)) {
@@ -65,6 +73,23 @@ static bool cell_squeeze(Cell *cell, CellSide goo, CellSide boehm, size_t *heap_
         }
     }
     return true;
+}
+
+/* Takes memory and gives it back, so that what the next process takes is memory that was in use a
+ * moment ago. On virtual machines whose host takes back what is free, the first use of a page costs
+ * ten times as much, and whoever ran after a pause paid it for all. */
+static void cell_warm_memory(size_t bytes) {
+    char *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) {
+        return;
+    }
+#ifdef MADV_HUGEPAGE
+    madvise(memory, bytes, MADV_HUGEPAGE);
+#endif
+    for (size_t i = 0; i < bytes; i += 4096) {
+        memory[i] = 1;
+    }
+    munmap(memory, bytes);
 }
 
 bool cell_measure(Cell *cell) {
@@ -76,8 +101,8 @@ bool cell_measure(Cell *cell) {
             return false;
         }
     }
-    if (!cell_squeeze(cell, CELL_GOO, CELL_BOEHM, &heap[CELL_GOO]) ||
-        !cell_squeeze(cell, CELL_GOO_MORE, CELL_BOEHM_MORE, &heap[CELL_GOO_MORE])) {
+    if (!cell_fit(cell, CELL_GOO, CELL_BOEHM, &heap[CELL_GOO]) ||
+        !cell_fit(cell, CELL_GOO_MORE, CELL_BOEHM_MORE, &heap[CELL_GOO_MORE])) {
         return false;
     }
     for (unsigned round = 0; round < cell->rounds; round++) {
@@ -86,6 +111,7 @@ bool cell_measure(Cell *cell) {
             if (!cell_has(cell, side)) {
                 continue;
             }
+            cell_warm_memory(heap[side] + heap[side] / 4);
             WorkerResult result = cell_run(cell, side, heap[side]);
             if (!cell_note(cell, side, &result)) {
                 return false;

@@ -29,8 +29,8 @@ typedef struct Cell {
     double peak[CELL_SIDES]; /* the largest of all rounds */
 } Cell;
 
-/* A round of warm-up, in which Goo's heap is made smaller until its process takes no more memory
- * than Boehm's, then the rounds. False: sides differ in their checksums, or one crashed. */
+/* A round of warm-up, in which Goo's heap is made to fit: its process takes as much memory as
+ * Boehm's, and no more; then the rounds. False: sides differ in their checksums, or one crashed. */
 bool cell_measure(Cell *cell);
 
 bool cell_has(const Cell *cell, CellSide side);

@@ -11,7 +11,7 @@ typedef struct Node {
     struct Node *left, *right;
 } Node;
 
-enum { DEPTH_LEAST = 4 };
+enum { DEPTH_LEAST = 4, DEPTH_LARGE = 10 };
 
 static Node *tree_make(size_t depth) {
     Node *node = side_node(sizeof *node);
@@ -39,9 +39,13 @@ static void tree_free(Node *node) {
 }
 
 static uint64_t tree_come_and_go(size_t depth) {
-    Node *tree = tree_make(depth);
+    Node *volatile tree = tree_make(depth);
     uint64_t count = tree_count(tree);
     tree_free(tree);
+    tree = NULL;
+    if (depth >= DEPTH_LARGE) {
+        side_forget();
+    }
     return count;
 }
 
