@@ -95,11 +95,13 @@ fn someOfEach(gpa: std.mem.Allocator) !void {
     try json(gpa);
 }
 
-test "every failure of an allocation is survived: Zig's failing allocator over Goo's" {
-    const a = try goo.created(c.goo_tracking_allocator_create(null));
+test "every failure of an allocation is survived: the standard check over Goo's failing allocator" {
+    const counted = try goo.created(c.goo_tracking_allocator_create(null));
+    defer goo.destroy(counted);
+    const a = try goo.created(c.goo_failing_allocator_create(counted, 0));
     defer goo.destroy(a);
     try std.testing.checkAllAllocationFailures(goo.allocator(a), someOfEach, .{});
-    try std.testing.expectEqual(0, goo.stats(a).allocation_count);
+    try std.testing.expectEqual(0, goo.stats(counted).allocation_count);
 }
 
 test "every failure of an allocation is survived: Goo's failing allocator" {
