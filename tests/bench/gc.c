@@ -272,6 +272,7 @@ int main(int argc, char **argv) {
             return 1;
         }
         some |= size != 0;
+        bench_progress(i + 1, ROWS);
     }
     if (!some) {
         fprintf(stderr, "bench_gc: no such workload; see --help\n");
