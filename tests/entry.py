@@ -117,7 +117,8 @@ def a_failed_installation_is_said(room):
 def every_part_of_check_runs_and_is_reported(room):
     result = room.run("check")
     expect(result.returncode == 1 and result.stdout == "", result)
-    for part in ("tests", "clang", "deep checks", "thread sanitizer", "valgrind", "shellcheck"):
+    for part in ("tests", "clang", "deep checks", "thread sanitizer", "valgrind", "instructions",
+                 "shellcheck"):
         expect(f"goo: check: {part}\n" in result.stderr, (part, result))
     for tool in ("clang", "valgrind", "shellcheck"):
         expect(f"{tool} is not installed: skipped" in result.stderr, (tool, result))

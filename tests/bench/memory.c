@@ -150,12 +150,12 @@ static void report_rows(const Operation *operation, const Cell *cell, const Resu
                     .rounds = rounds,
                     .size = (double)cell->size,
                     .size_unit = "bytes",
-                    .than = r->rival_name,
+                    .than = "best rival",
                     .ratio = r->ratio,
                     .verdict = good ? "met" : "SHORT"};
     if (cell->size != 0) {
         bench_row(&row);
-        row.subject = r->rival_name;
+        row.subject = "best rival";
         row.role = BENCH_PEER;
         row.value = r->rival;
         row.than = row.verdict = NULL;

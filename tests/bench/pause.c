@@ -79,7 +79,8 @@ static void pause_histogram(Curve *out) {
     }
 }
 
-static void pause_report(const PauseSide *side, const char *mode, size_t live, const Curve *memory) {
+static void pause_report(const PauseSide *side, const char *mode, size_t live,
+                         const Curve *memory) {
     BenchSpread s = bench_spread(pauses.ns, pauses.count);
     char subject[64], workload[64];
     double peak = 0;

@@ -1,0 +1,302 @@
+#!/usr/bin/env python3
+"""Runs benchmarks one after the other and collects their figures; `./goo bench` calls it.
+
+    bench.py --programs "NAME=PROGRAM..." [--quick] [--json FILE] [--html FILE]
+             [--peer FILE]... [other options and names, for a single benchmark]
+    bench.py --from FILE [--html FILE]
+
+Each benchmark prints its own table, which goes through to standard output, and appends rows to a
+file (bench.h). From its lines comes the time left, on standard error, and what is printed at the
+end: each workload beside its best peer, fitted growth, what collection costs beside an oracle that
+frees by hand, peers that are absent. --json keeps all of it, --html makes a page of it (report.py);
+--from makes the page of a recorded run.
+
+Exit code: 0, or 1 when a benchmark failed.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+import figures
+import report
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+# Seconds that they take on an idle machine, in full and --quick: for the first estimate.
+TYPICAL = {"alloc": (150, 35), "gc": (420, 6), "pause": (60, 2), "mark": (60, 8), "sweep": (40, 10),
+           "bridge": (30, 5), "lox": (90, 12), "memory": (60, 15), "fresh": (10, 2),
+           "bomb": (60, 10)}
+
+# Peers by the word that their rows carry, and how each takes part.
+PEERS = {"glibc": "the C library", "mimalloc": "Debian: libmimalloc2.0",
+         "jemalloc": "Debian: libjemalloc2", "tcmalloc": "Debian: libtcmalloc-minimal4",
+         "snmalloc": "--peer LIBRARY", "rpmalloc": "--peer LIBRARY", "Boehm": "Debian: libgc-dev",
+         "clox": "--peer clox=PROGRAM, the book's Lox"}
+PEERS_OF = {"alloc": ("glibc", "mimalloc", "jemalloc", "tcmalloc", "snmalloc", "rpmalloc"),
+            "gc": ("Boehm", "mimalloc"), "pause": ("Boehm",), "lox": ("clox",)}
+
+
+# --- the time left ---
+
+class Clock:
+    """What is under way, how far it is, and how long the rest may take."""
+
+    def __init__(self, names, quick):
+        self.typical = {name: TYPICAL.get(name, (60, 10))[quick] for name in names}
+        self.waiting = list(names)
+        self.name, self.began, self.share, self.pace = "", 0.0, 0.0, 1.0
+        self.lock, self.shown = threading.Lock(), 0
+
+    def begin(self, name):
+        self.waiting.remove(name)
+        self.name, self.began, self.share = name, time.monotonic(), 0.0
+
+    def left(self):
+        """Seconds: of this benchmark by its own pace, of the others by what is typical for them and
+        how this machine compares so far."""
+        spent = time.monotonic() - self.began
+        if self.share > 0:
+            own = spent * (1 - self.share) / self.share
+            self.pace = (spent + own) / self.typical[self.name]
+        else:
+            own = max(self.typical[self.name] * self.pace - spent, 1)
+        return own + sum(self.typical[name] for name in self.waiting) * self.pace
+
+    def text(self):
+        left = self.left()
+        left = f"{left / 60:.0f} min" if left >= 90 else f"{left:.0f} s"
+        return f"{self.name}: {self.share:.0%} done, about {left} left"
+
+    def show(self):
+        if sys.stderr.isatty():
+            print(f"\r\033[K{self.text()}", end="", file=sys.stderr, flush=True)
+        elif time.monotonic() - self.shown >= 20:
+            self.shown = time.monotonic()
+            print(f"bench: {self.text()}", file=sys.stderr, flush=True)
+
+    def hide(self):
+        if sys.stderr.isatty():
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
+
+
+# --- one benchmark ---
+
+def lines_of(path, run, bench):
+    """Takes new lines of the rows' file into the run; yields the share that is done."""
+    with open(path, "rb") as file:
+        while True:
+            line = file.readline()
+            if not line.endswith(b"\n"):
+                yield None
+                file.seek(-len(line), os.SEEK_CUR)
+                continue
+            entry = json.loads(line)
+            if "of" in entry:
+                yield entry["done"] / entry["of"]
+            elif "machine" in entry:
+                run["machine"].update(entry["machine"])
+            elif "series" in entry:
+                run["series"].append({"bench": bench, **entry})
+            else:
+                run["rows"].append({"bench": bench, **entry})
+
+
+def watch(lines, clock):
+    """Reads what is there now."""
+    with clock.lock:
+        for share in lines:
+            if share is None:
+                break
+            clock.share = share
+        clock.show()
+
+
+def run_program(name, command, run, clock):
+    """Passes on what it prints; True when it ended well."""
+    with tempfile.NamedTemporaryFile(suffix=".rows") as rows:
+        environment = dict(os.environ, GOO_BENCH_ROWS=rows.name)
+        lines, ended = lines_of(rows.name, run, name), threading.Event()
+        program = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+
+        def watcher():
+            while not ended.wait(1):
+                watch(lines, clock)
+
+        thread = threading.Thread(target=watcher, daemon=True)
+        thread.start()
+        for line in program.stdout:
+            with clock.lock:
+                clock.hide()
+                print(line, end="", flush=True)
+        status = program.wait()
+        ended.set()
+        thread.join()
+        watch(lines, clock)
+        clock.hide()
+    return status == 0
+
+
+def lox_rows(path):
+    """The figures of lox.py as rows."""
+    with open(path, encoding="utf-8") as file:
+        found = json.load(file)
+    for programs in found["groups"].values():
+        for program, row in programs.items():
+            for subject, one in row.items():
+                if subject == "against":
+                    continue
+                entry = {"bench": "lox", "workload": program, "unit": "s", "more_is_better": False,
+                         "subject": "goo lox" if subject == "lox" else subject,
+                         "role": "goo" if subject == "lox" else "peer", "median": one["median"],
+                         "least": one["min"], "most": one["max"], "n": len(one["seconds"]),
+                         "peak_bytes": one["peak_mib"] * (1 << 20)}
+                yield entry
+
+
+def is_library(path):
+    return ".so" in os.path.basename(path) or path.endswith(".dylib")
+
+
+def command_of(name, options, lox_json):
+    if name == "lox":
+        command = [sys.executable, os.path.join(HERE, "lox.py"), options.programs[name], "--json",
+                   lox_json]
+        peers = [peer for peer in options.peer if not is_library(peer)]
+    else:
+        command = [options.programs[name]]
+        peers = [peer for peer in options.peer if is_library(peer) and name == "alloc"]
+    for peer in peers:
+        command += ["--peer", peer]
+    return command + (["--quick"] if options.quick else []) + options.rest
+
+
+def run_all(options):
+    run = {"format": 1, "date": datetime.datetime.now().isoformat(timespec="minutes"),
+           "quick": options.quick, "machine": {"system": platform.platform(),
+                                               "cpus": os.cpu_count()},
+           "benches": [], "rows": [], "series": []}
+    clock = Clock(options.programs, options.quick)
+    for name in options.programs:
+        clock.begin(name)
+        if len(options.programs) > 1:
+            print(f"\n=== {name} ===", flush=True)
+        with tempfile.TemporaryDirectory() as folder:
+            lox_json = os.path.join(folder, "lox.json")
+            good = run_program(name, command_of(name, options, lox_json), run, clock)
+            if os.path.exists(lox_json):
+                run["rows"] += lox_rows(lox_json)
+        run["benches"].append({"name": name, "seconds": round(time.monotonic() - clock.began, 1),
+                               "good": good})
+    run["absent"] = absent_peers(run)
+    return run
+
+
+def absent_peers(run):
+    """{peer: how it takes part}: those of the benchmarks that ran, with no row of theirs."""
+    subjects = " ".join(row["subject"] for row in run["rows"]).lower()
+    wanted = {peer for bench in run["benches"] for peer in PEERS_OF.get(bench["name"], ())}
+    return {peer: how for peer, how in PEERS.items()
+            if peer in wanted and peer.lower() not in subjects}
+
+
+# --- what follows ---
+
+def print_ratios(run):
+    print("\nbeside the best peer (times as long: below 1 is faster)")
+    for group in figures.groups(run["rows"]).values():
+        best = figures.best_peer(group)
+        ours = [row for row in group if row["role"] == "goo"]
+        if best is None or not ours or group[0]["bench"] == "memory":
+            continue # memory's own table has it, 16 sizes of each operation
+        print(f"  {group[0]['bench']}: {figures.group_title(group[0])}; {best['subject']} "
+              f"{figures.value_text(best['median'], best['unit'])}")
+        for row in ours:
+            print(f"    {row['subject']:32} {figures.value_text(row['median'], row['unit']):>16}"
+                  f"  {figures.times_as_long(row, best):6.2f}")
+
+
+def print_growth(run):
+    found = figures.growth(run["rows"])
+    if found:
+        print("\ngrowth: the whole cost as size to the power of")
+    for one in found:
+        heap = f", heap {one.heap:g} × live" if one.heap else ""
+        print(f"  {one.exponent:5.2f}  {one.bench}: {one.workload}{heap}; {one.subject} "
+              f"({len(one.sizes)} sizes)")
+
+
+def print_costs(run):
+    found = figures.collection_costs(run["rows"])
+    if found:
+        print("\nwhat collection costs: time beside an oracle that frees by hand")
+    for one in found:
+        print(f"  {one.by_oracle:5.2f}  {one.workload}, "
+              f"{figures.size_text(one.size, one.size_unit)}, heap {one.heap:g} ×; {one.subject}"
+              f" / {one.oracle} ({one.unit})")
+
+
+def print_summary(run):
+    print_ratios(run)
+    print_growth(run)
+    print_costs(run)
+    for peer, how in run["absent"].items():
+        print(f"absent: {peer} ({how})")
+    for bench in run["benches"]:
+        if not bench["good"]:
+            print(f"FAILED: {bench['name']}")
+    sys.stdout.flush()
+
+
+# --- the command line ---
+
+def parse_options(arguments):
+    parser = argparse.ArgumentParser(usage="./goo bench NAME|all [--quick] [--json FILE] "
+                                     "[--html FILE] [--peer FILE]... [options of NAME]",
+                                     allow_abbrev=False)
+    parser.add_argument("--programs", default="", help=argparse.SUPPRESS)
+    parser.add_argument("--from", dest="recorded", metavar="FILE", help="a run written by --json")
+    parser.add_argument("--quick", action="store_true", help="a look, not a figure")
+    parser.add_argument("--json", metavar="FILE", help="writes all figures there")
+    parser.add_argument("--html", metavar="FILE", help="writes a page of them there")
+    parser.add_argument("--peer", metavar="FILE", action="append", default=[],
+                        help="a library to preload for alloc, NAME=PROGRAM for lox")
+    options, unknown = parser.parse_known_args(arguments)
+    options.rest = unknown
+    options.programs = dict(pair.split("=", 1) for pair in options.programs.split("\n") if pair)
+    if options.rest and len(options.programs) != 1:
+        parser.error(f"not understood: {' '.join(options.rest)}")
+    if not options.recorded and not options.programs:
+        parser.error("nothing to run")
+    return options
+
+
+def write(path, text):
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def main(arguments):
+    options = parse_options(arguments)
+    if options.recorded:
+        with open(options.recorded, encoding="utf-8") as file:
+            run = json.load(file)
+    else:
+        run = run_all(options)
+    print_summary(run)
+    if options.json:
+        write(options.json, json.dumps(run, indent=1, ensure_ascii=False) + "\n")
+    if options.html:
+        write(options.html, report.page(run))
+    return 0 if all(bench["good"] for bench in run["benches"]) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
