@@ -12,6 +12,7 @@
  *   POOL-4  every object lies in [low, low + span), and every block too
  *   POOL-5  while the parent is asked the lock is free and the pool is whole: the parent's handlers
  *           and observers may use the pool, and a panic there may leave by longjmp
+ *   POOL-6  of a parent for one thread, one thread of a thread_safe pool asks at a time
  */
 #ifndef GOO_ALLOCATORS_POOL_PRIVATE_H
 #define GOO_ALLOCATORS_POOL_PRIVATE_H
@@ -41,6 +42,7 @@ typedef struct Pool {
     bool closed, watched_memory, thread_safe;
     atomic_flag lock; /* of a thread_safe pool: everything that changes */
     GooiForkLock fork;
+    _Atomic uintptr_t asking; /* POOL-6: the thread that asks the parent; 0: none */
     size_t stride, header_size;
     size_t objects_per_block, max_objects, total;
     PoolBlock **blocks;

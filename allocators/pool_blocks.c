@@ -10,6 +10,9 @@
  */
 #include "allocators/pool.h"
 
+#include "runtime/pending.h"
+#include "runtime/platform/platform.h"
+
 #include <errno.h>
 
 enum { POOL_CARVE_BATCH = 16 };
@@ -42,16 +45,60 @@ PoolBlock *gooi_pool_block_of(const Pool *pool, const void *ptr) {
 
 /* --- asking the parent: without the lock (POOL-5) --- */
 
+/* A turn at the parent; lies in the frame of who has it. */
+typedef struct PoolTurn {
+    GooiPending pending; /* first: recovered from its address */
+    Pool *pool;          /* NULL: none is needed, or an outer frame of this thread has it */
+} PoolTurn;
+
+static void pool_turn_give_back(GooiPending *pending) {
+    atomic_store_explicit(&((PoolTurn *)(void *)pending)->pool->asking, 0, memory_order_release);
+}
+
+static void pool_turn_begin(PoolTurn *turn, Pool *pool) {
+    uintptr_t self = gooi_platform_thread_id(), nobody = 0;
+    bool shared = (pool->parent->capabilities & GOO_ALLOCATOR_THREAD_SAFE) != 0;
+    turn->pool = NULL;
+    if (!pool->thread_safe || shared ||
+        atomic_load_explicit(&pool->asking, memory_order_relaxed) == self) {
+        return;
+    }
+    while (!atomic_compare_exchange_weak_explicit(&pool->asking, &nobody, self,
+                                                  memory_order_acquire, memory_order_relaxed)) {
+        nobody = 0;
+        gooi_platform_yield();
+    }
+    turn->pool = pool;
+    gooi_pending_begin(&turn->pending, pool_turn_give_back);
+}
+
+static void pool_turn_end(PoolTurn *turn) {
+    if (turn->pool != NULL && gooi_pending_end(&turn->pending)) {
+        pool_turn_give_back(&turn->pending);
+    }
+}
+
 static void *pool_ask(Pool *pool, size_t size, size_t alignment) {
+    PoolTurn turn;
     gooi_pool_unlock(pool);
+    pool_turn_begin(&turn, pool);
     void *p = goo_memory_alloc_options(pool->parent, size, alignment, GOO_ALLOC_DEFAULT);
+    pool_turn_end(&turn);
     gooi_pool_lock(pool);
     return p;
 }
 
+/* The lock is not held. */
+static void pool_give_up(Pool *pool, void *ptr, size_t size, size_t alignment) {
+    PoolTurn turn;
+    pool_turn_begin(&turn, pool);
+    goo_memory_free_options(pool->parent, ptr, size, alignment);
+    pool_turn_end(&turn);
+}
+
 static void pool_return(Pool *pool, void *ptr, size_t size, size_t alignment) {
     gooi_pool_unlock(pool);
-    goo_memory_free_options(pool->parent, ptr, size, alignment);
+    pool_give_up(pool, ptr, size, alignment);
     gooi_pool_lock(pool);
 }
 
@@ -320,12 +367,12 @@ static void pool_rebuild_fresh(Pool *pool) {
     }
 }
 
-static void pool_free_block(const Pool *pool, PoolBlock *block) {
+static void pool_free_block(Pool *pool, PoolBlock *block) {
     size_t size = block->size;
     if (pool->watched_memory) {
         gooi_unpoison(block, size, false);
     }
-    goo_memory_free_options(pool->parent, block, size, pool->alignment);
+    pool_give_up(pool, block, size, pool->alignment);
 }
 
 void gooi_pool_free_blocks(Pool *pool) {

@@ -18,6 +18,7 @@
  */
 #include "runtime/registry.h"
 
+#include "allocators/registry_text.h"
 #include "goo/allocators.h"
 #include "runtime/check.h"
 #include "runtime/fork.h"
@@ -33,91 +34,6 @@ static void registry_lock(void) {
 
 static void registry_unlock(void) {
     gooi_lock_give(&gooi_registry.lock);
-}
-
-/* --- text --- */
-
-/* A part of an allocator's text; not terminated. */
-typedef struct RegistryText {
-    const char *start;
-    size_t length;
-} RegistryText;
-
-static RegistryText registry_text(const char *text) {
-    return (RegistryText){text, strlen(text)};
-}
-
-static bool registry_is(RegistryText text, const char *word) {
-    return strlen(word) == text.length && memcmp(text.start, word, text.length) == 0;
-}
-
-static bool registry_is_name(RegistryText text) {
-    if (text.length == 0 || text.length >= GOOI_REGISTRY_NAME_SIZE) {
-        return false;
-    }
-    for (size_t i = 0; i < text.length; i++) {
-        char c = text.start[i];
-        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-        if (!letter && !(c >= '0' && c <= '9') && c != '_' && c != '-') {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* Takes the text up to a separator that stands in no parentheses, and the separator. False: the
- * parentheses don't match. */
-static bool registry_split(RegistryText *rest, char separator, RegistryText *out_part) {
-    size_t depth = 0, i = 0;
-    for (; i < rest->length && (depth != 0 || rest->start[i] != separator); i++) {
-        depth += rest->start[i] == '(';
-        if (rest->start[i] == ')' && depth-- == 0) {
-            return false;
-        }
-    }
-    *out_part = (RegistryText){rest->start, i};
-    i += i < rest->length;
-    *rest = (RegistryText){rest->start + i, rest->length - i};
-    return depth == 0;
-}
-
-/* A number of bytes or things, perhaps with k, m or g behind it. */
-static bool registry_parse_size(RegistryText text, size_t *out_size) {
-    size_t size = 0, i = 0;
-    for (; i < text.length && text.start[i] >= '0' && text.start[i] <= '9'; i++) {
-        size_t digit = (size_t)(text.start[i] - '0');
-        if (size > (SIZE_MAX - digit) / 10) {
-            return false;
-        }
-        size = size * 10 + digit;
-    }
-    unsigned shift = 0;
-    if (i != 0 && i + 1 == text.length) {
-        char unit = text.start[i++] | 0x20;
-        shift = unit == 'k' ? 10 : unit == 'm' ? 20 : unit == 'g' ? 30 : 64;
-    }
-    if (i == 0 || i != text.length || shift == 64 || size > SIZE_MAX >> shift) {
-        return false;
-    }
-    *out_size = size << shift;
-    return true;
-}
-
-static bool registry_parse_host(RegistryText text, size_t *out_host) {
-    static const char *const names[] = {"small", "balanced", "large"};
-    for (size_t i = 0; i < GOOI_COUNT(names); i++) {
-        if (registry_is(text, names[i])) {
-            *out_host = i;
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool registry_parse_bool(RegistryText text, size_t *out_value) {
-    *out_value = registry_is(text, "yes") || registry_is(text, "true") || registry_is(text, "1");
-    return *out_value || registry_is(text, "no") || registry_is(text, "false") ||
-           registry_is(text, "0");
 }
 
 /* --- options --- */
@@ -149,58 +65,72 @@ typedef struct RegistryBuiltin {
     RegistryOption options[REGISTRY_OPTIONS_MAX];
 } RegistryBuiltin;
 
-static GooAllocator *registry_open(RegistryText text, unsigned depth);
+static GooAllocator *registry_open(GooiText text, unsigned depth);
 
-static bool registry_refuse(void) {
-    errno = EINVAL;
+static bool registry_parse_host(GooiText text, size_t *out_host) {
+    static const char *const names[] = {"small", "balanced", "large"};
+    for (size_t i = 0; i < GOOI_COUNT(names); i++) {
+        if (gooi_text_is(text, names[i])) {
+            *out_host = i;
+            return true;
+        }
+    }
     return false;
 }
 
-static bool registry_parse(RegistryKind kind, RegistryText text, size_t *out_value) {
+static bool registry_parse(RegistryKind kind, GooiText text, size_t *out_value) {
+    bool on;
     switch (kind) {
     case REGISTRY_SWITCH:
-        return registry_parse_bool(text, out_value);
+        if (!gooi_text_to_bool(text, &on)) {
+            return gooi_open_refuse(text, "is neither yes nor no");
+        }
+        *out_value = on;
+        return true;
     case REGISTRY_HOST:
-        return registry_parse_host(text, out_value);
+        return registry_parse_host(text, out_value) || gooi_open_refuse(text, "is no host");
     case REGISTRY_SIZE:
         break;
     }
-    return registry_parse_size(text, out_value);
+    return gooi_text_to_size(text, out_value) || gooi_open_refuse(text, "is no size");
 }
 
-static bool registry_take_option(const RegistryBuiltin *builtin, RegistryText name,
-                                 RegistryText value, RegistryArguments *arguments, unsigned depth) {
+static bool registry_take_option(const RegistryBuiltin *builtin, GooiText name,
+                                 GooiText value, RegistryArguments *arguments, unsigned depth) {
     for (size_t i = 0; i < REGISTRY_PARENTS_MAX && builtin->parents[i] != NULL; i++) {
-        if (registry_is(name, builtin->parents[i])) {
+        if (gooi_text_is(name, builtin->parents[i])) {
             if (arguments->parents[i] != NULL) {
-                return registry_refuse();
+                return gooi_open_refuse(name, "is given twice");
             }
             arguments->parents[i] = registry_open(value, depth + 1);
             return arguments->parents[i] != NULL;
         }
     }
     for (size_t i = 0; i < REGISTRY_OPTIONS_MAX && builtin->options[i].name != NULL; i++) {
-        if (registry_is(name, builtin->options[i].name)) {
+        if (gooi_text_is(name, builtin->options[i].name)) {
             RegistryKind kind = builtin->options[i].kind;
-            bool good = !arguments->given[i] && registry_parse(kind, value, &arguments->values[i]);
+            if (arguments->given[i]) {
+                return gooi_open_refuse(name, "is given twice");
+            }
             arguments->given[i] = true;
+            bool good = registry_parse(kind, value, &arguments->values[i]);
             if (good && kind == REGISTRY_HOST) {
                 arguments->has_host = true;
                 arguments->host = (GooHost)arguments->values[i];
             }
-            return good || registry_refuse();
+            return good;
         }
     }
-    return registry_refuse();
+    return gooi_open_refuse(name, "is no option of this allocator");
 }
 
 /* False with errno; parents may have been made all the same. */
-static bool registry_take_options(const RegistryBuiltin *builtin, RegistryText options,
+static bool registry_take_options(const RegistryBuiltin *builtin, GooiText options,
                                   RegistryArguments *arguments, unsigned depth) {
     while (options.length != 0) {
-        RegistryText option, name;
-        if (!registry_split(&options, ',', &option) || !registry_split(&option, '=', &name)) {
-            return registry_refuse();
+        GooiText option, name;
+        if (!gooi_text_split(&options, ',', &option) || !gooi_text_split(&option, '=', &name)) {
+            return gooi_open_refuse(option, "has parentheses that don't match");
         }
         if (!registry_take_option(builtin, name, option, arguments, depth)) {
             return false;
@@ -208,7 +138,7 @@ static bool registry_take_options(const RegistryBuiltin *builtin, RegistryText o
     }
     for (size_t i = 0; i < REGISTRY_OPTIONS_MAX; i++) {
         if (builtin->options[i].required && !arguments->given[i]) {
-            return registry_refuse();
+            return gooi_open_refuse(gooi_text(builtin->options[i].name), "is missing");
         }
     }
     return true;
@@ -411,26 +341,32 @@ static const RegistryBuiltin registry_builtins[] = {
     {"failing", registry_failing, {"parent"}, {REGISTRY_NUMBER("at")}},
 };
 
-static const RegistryBuiltin *registry_find_builtin(RegistryText name) {
+static const RegistryBuiltin *registry_find_builtin(GooiText name) {
     for (size_t i = 0; i < GOOI_COUNT(registry_builtins); i++) {
-        if (registry_is(name, registry_builtins[i].name)) {
+        if (gooi_text_is(name, registry_builtins[i].name)) {
             return &registry_builtins[i];
         }
     }
     return NULL;
 }
 
-static GooAllocator *registry_open_builtin(const RegistryBuiltin *builtin, RegistryText options,
+static GooAllocator *registry_open_builtin(const RegistryBuiltin *builtin, GooiText options,
                                            unsigned depth) {
     RegistryArguments arguments = {.host = GOO_HOST_BALANCED};
     GooAllocator *a = NULL;
     if (registry_take_options(builtin, options, &arguments, depth)) {
         a = builtin->create(&arguments);
+        if (a == NULL) {
+            gooi_open_note(gooi_text(builtin->name), errno == ENOMEM
+                                                         ? "could not be made: out of memory"
+                                                         : "can't be made of these options");
+        }
     }
     if (a != NULL && !registry_own(a, &arguments)) {
         goo_allocator_destroy(a);
         a = NULL;
         errno = ENOMEM;
+        gooi_open_note(gooi_text(builtin->name), "could not be made: out of memory");
     }
     if (a == NULL) {
         registry_destroy_all(arguments.parents);
@@ -441,9 +377,9 @@ static GooAllocator *registry_open_builtin(const RegistryBuiltin *builtin, Regis
 /* --- what programs registered --- */
 
 /* Under the lock. */
-static GooiRegistryEntry *registry_find_entry(RegistryText name) {
+static GooiRegistryEntry *registry_find_entry(GooiText name) {
     for (size_t i = 0; i < GOOI_REGISTRY_NAMES; i++) {
-        if (registry_is(name, gooi_registry.entries[i].name)) {
+        if (gooi_text_is(name, gooi_registry.entries[i].name)) {
             return &gooi_registry.entries[i];
         }
     }
@@ -451,16 +387,16 @@ static GooiRegistryEntry *registry_find_entry(RegistryText name) {
 }
 
 GooStatus goo_allocator_register(const char *name, GooAllocatorFactory factory, void *user) {
-    if (name == NULL || factory == NULL || !registry_is_name(registry_text(name))) {
+    if (name == NULL || factory == NULL || !gooi_text_is_name(gooi_text(name))) {
         return GOO_ERR_INVALID_ARGUMENT;
     }
-    if (registry_find_builtin(registry_text(name)) != NULL) {
+    if (registry_find_builtin(gooi_text(name)) != NULL) {
         return GOO_ERR_BUSY;
     }
     GooStatus status = GOO_OK;
     registry_lock();
-    GooiRegistryEntry *entry = registry_find_entry((RegistryText){"", 0});
-    if (registry_find_entry(registry_text(name)) != NULL) {
+    GooiRegistryEntry *entry = registry_find_entry((GooiText){"", 0});
+    if (registry_find_entry(gooi_text(name)) != NULL) {
         status = GOO_ERR_BUSY;
     } else if (entry == NULL) {
         status = GOO_ERR_LIMIT;
@@ -474,7 +410,7 @@ GooStatus goo_allocator_register(const char *name, GooAllocatorFactory factory, 
 }
 
 /* Calls a factory of the program, which wants its options terminated. */
-static GooAllocator *registry_open_entry(const GooiRegistryEntry *entry, RegistryText options) {
+static GooAllocator *registry_open_entry(const GooiRegistryEntry *entry, GooiText options) {
     char *copy = gooi_system_alloc(NULL, options.length + 1, GOO_DEFAULT_ALIGNMENT, 0);
     if (copy == NULL) {
         return NULL;
@@ -488,13 +424,14 @@ static GooAllocator *registry_open_entry(const GooiRegistryEntry *entry, Registr
 
 /* --- opening --- */
 
-static GooAllocator *registry_open(RegistryText text, unsigned depth) {
+static GooAllocator *registry_open(GooiText text, unsigned depth) {
     if (text.length >= 2 && text.start[0] == '(' && text.start[text.length - 1] == ')') {
-        text = (RegistryText){text.start + 1, text.length - 2};
+        text = (GooiText){text.start + 1, text.length - 2};
     }
-    RegistryText name;
-    if (depth > REGISTRY_DEPTH_MAX || !registry_split(&text, ':', &name)) {
-        errno = EINVAL;
+    GooiText name, whole = text;
+    if (depth > REGISTRY_DEPTH_MAX || !gooi_text_split(&text, ':', &name)) {
+        gooi_open_refuse(whole, depth > REGISTRY_DEPTH_MAX ? "lies too deep"
+                                                           : "has parentheses that don't match");
         return NULL;
     }
     const RegistryBuiltin *builtin = registry_find_builtin(name);
@@ -502,20 +439,30 @@ static GooAllocator *registry_open(RegistryText text, unsigned depth) {
         return registry_open_builtin(builtin, text, depth);
     }
     registry_lock();
-    const GooiRegistryEntry *found = registry_is_name(name) ? registry_find_entry(name) : NULL;
+    const GooiRegistryEntry *found = gooi_text_is_name(name) ? registry_find_entry(name) : NULL;
     GooiRegistryEntry entry = found != NULL ? *found : (GooiRegistryEntry){.factory = NULL};
     registry_unlock();
     if (found == NULL) {
-        errno = EINVAL;
+        gooi_open_refuse(name, "is no allocator's name");
         return NULL;
     }
-    return registry_open_entry(&entry, text);
+    GooAllocator *a = registry_open_entry(&entry, text);
+    if (a == NULL) {
+        gooi_open_note(whole, errno == ENOMEM ? "could not be made: out of memory"
+                                              : "was refused by its factory");
+    }
+    return a;
 }
 
 GooAllocator *goo_allocator_open(const char *text) {
+    gooi_open_error[0] = '\0';
     if (text == NULL) {
-        errno = EINVAL;
+        gooi_open_refuse(gooi_text("NULL"), "is no text");
         return NULL;
     }
-    return registry_open(registry_text(text), 0);
+    GooAllocator *a = registry_open(gooi_text(text), 0);
+    if (a != NULL) {
+        gooi_open_error[0] = '\0';
+    }
+    return a;
 }

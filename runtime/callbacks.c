@@ -119,7 +119,7 @@ static int callbacks_add(GooObserverFn observe, GooInterceptFn intercept, void *
 
 int goo_callback_add_observer(GooObserverFn fn, void *user, uint32_t kinds) {
     uint32_t known = (2u << GOO_EVENT_PRESSURE) - 1;
-    if (fn == NULL || kinds == 0 || (kinds & ~known) != 0) {
+    if (fn == NULL || kinds == 0 || (kinds != GOO_EVENT_ALL && (kinds & ~known) != 0)) {
         return GOO_ERR_INVALID_ARGUMENT;
     }
     return callbacks_add(fn, NULL, user, kinds);

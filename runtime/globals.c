@@ -69,6 +69,7 @@ _Atomic bool gooi_fork_prepared = false;
 atomic_flag gooi_fork_list_lock = ATOMIC_FLAG_INIT;
 GooiForkLock *gooi_fork_list = NULL;
 GooiRegistry gooi_registry = {.lock = ATOMIC_FLAG_INIT};
+GOOI_THREAD_LOCAL char gooi_open_error[GOOI_OPEN_ERROR_SIZE] = "";
 GooiClaims gooi_claims = {.lock = ATOMIC_FLAG_INIT};
 
 _Atomic uint64_t gooi_check_key = 0;

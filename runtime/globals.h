@@ -238,6 +238,10 @@ extern GooiForkLock *gooi_fork_list; /* under the lock */
 typedef struct GooiRegistry GooiRegistry;
 extern GooiRegistry gooi_registry;
 
+/* What was wrong with the text that this thread opened last; "": nothing. */
+enum { GOOI_OPEN_ERROR_SIZE = 160 };
+extern GOOI_THREAD_LOCAL char gooi_open_error[GOOI_OPEN_ERROR_SIZE];
+
 /* Who claims blocks in allocators that take many back at once (allocators/claims.h). */
 enum { GOOI_CLAIM_BUCKETS = 64 };
 typedef struct GooiClaimant GooiClaimant;

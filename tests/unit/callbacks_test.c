@@ -252,6 +252,9 @@ GOO_TEST(callbacks, arguments_and_the_end_of_the_table) {
     CHECK_EQ(goo_callback_add_observer(NULL, NULL, 1), GOO_ERR_INVALID_ARGUMENT);
     CHECK_EQ(goo_callback_add_observer(record, NULL, 0), GOO_ERR_INVALID_ARGUMENT);
     CHECK_EQ(goo_callback_add_observer(record, NULL, 1u << 20), GOO_ERR_INVALID_ARGUMENT);
+    int all = goo_callback_add_observer(record, NULL, GOO_EVENT_ALL);
+    CHECK(all > 0);
+    CHECK_EQ(goo_callback_remove(all), GOO_OK);
     CHECK_EQ(goo_callback_add_interceptor(NULL, NULL), GOO_ERR_INVALID_ARGUMENT);
     CHECK_EQ(goo_callback_remove(0), GOO_ERR_INVALID_ARGUMENT);
     CHECK_EQ(goo_callback_remove(-3), GOO_ERR_INVALID_ARGUMENT);

@@ -246,6 +246,82 @@ GOO_TEST(registry, factories_may_call_back) {
     CHECK_EQ(errno, EINVAL);
 }
 
+/* --- what was wrong; options for factories --- */
+
+GOO_TEST(registry, an_error_quotes_the_part_that_is_wrong) {
+    static const struct {
+        const char *text, *error;
+    } cases[] = {
+        {"limit:max=1m,parent=(arena:block=64q)", "'64q' is no size"},
+        {"arena:colour=1", "'colour' is no option of this allocator"},
+        {"tracking:parent=(limit:parent=system)", "'max' is missing"},
+        {"pool:size=8,size=8", "'size' is given twice"},
+        {"arena:parent=nothing", "'nothing' is no allocator's name"},
+        {"arena:keep=perhaps", "'perhaps' is neither yes nor no"},
+        {"arena:host=huge", "'huge' is no host"},
+        {"arena:parent=(system", "'parent=(system' has parentheses that don't match"},
+        {"fixed:size=1k,parent=(limit:max=1k)", "'fixed' could not be made: out of memory"},
+        {"pool:size=0", "'pool' can't be made of these options"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        CHECK_PTR_EQ(goo_allocator_open(cases[i].text), NULL);
+        CHECK_STR_EQ(goo_allocator_open_error(), cases[i].error);
+    }
+    goo_allocator_destroy(goo_allocator_open("system"));
+    CHECK_STR_EQ(goo_allocator_open_error(), "");
+    char long_text[400];
+    memset(long_text, 'x', sizeof long_text - 1);
+    long_text[sizeof long_text - 1] = '\0';
+    CHECK_PTR_EQ(goo_allocator_open(long_text), NULL);
+    CHECK(strstr(goo_allocator_open_error(), "xxx' is no allocator's name") != NULL);
+}
+
+typedef struct Known {
+    size_t block;
+    bool huge;
+    char parent[40];
+} Known;
+
+static Known known;
+
+static GooAllocator *parsing_factory(const char *options, void *user) {
+    (void)user;
+    known = (Known){.block = 4096, .parent = "system"};
+    GooOption table[] = {{"block", GOO_OPTION_SIZE, &known.block, 0},
+                         {"huge", GOO_OPTION_SWITCH, &known.huge, 0},
+                         {"parent", GOO_OPTION_TEXT, known.parent, sizeof known.parent}};
+    if (goo_allocator_parse_options(options, table, 3) != GOO_OK) {
+        return NULL;
+    }
+    return goo_allocator_open(known.parent);
+}
+
+GOO_TEST(registry, factories_read_options_as_built_in_ones_do) {
+    CHECK_EQ(goo_allocator_register("parsing", parsing_factory, NULL), GOO_OK);
+    use_and_destroy("parsing", "system");
+    CHECK_EQ(known.block, 4096);
+    use_and_destroy("parsing:block=64k,huge=yes,parent=(arena:block=4k,keep=no)", "arena");
+    CHECK_EQ(known.block, 65536);
+    CHECK(known.huge);
+    CHECK_STR_EQ(known.parent, "(arena:block=4k,keep=no)");
+    static const char *const bad[][2] = {
+        {"parsing:block=1x", "'1x' is no size"},
+        {"parsing:huge=maybe", "'maybe' is neither yes nor no"},
+        {"parsing:size=1", "'size' is no option of this allocator"},
+        {"parsing:parent=(a", "'parent=(a' has parentheses that don't match"},
+        {"parsing:parent=0123456789012345678901234567890123456789",
+         "'0123456789012345678901234567890123456789' is too long"},
+        {"parsing:parent=(limit:max=z)", "'z' is no size"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        errno = 0;
+        CHECK_PTR_EQ(goo_allocator_open(bad[i][0]), NULL);
+        CHECK_EQ(errno, EINVAL);
+        CHECK_STR_EQ(goo_allocator_open_error(), bad[i][1]);
+    }
+    CHECK_EQ(goo_allocator_parse_options(NULL, NULL, 0), GOO_ERR_INVALID_ARGUMENT);
+}
+
 /* The last one: it leaves no name. */
 GOO_TEST(registry, names_end) {
     char name[16];

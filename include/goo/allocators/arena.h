@@ -15,6 +15,10 @@
  * leaves the room until a rewind or reset. A request too large for a block has memory of its own,
  * which a free returns to the parent. GOO_ALLOC_PERSIST places a block apart: it survives rewinds
  * and resets, also when it is reallocated, and ends with the arena or with its own free.
+ *
+ * While `track_stats` is on, or an allocator that counts lies over the arena (tracking, limit,
+ * debug), each block has a record of 32 bytes in front of it, so that a reset knows what it frees;
+ * blocks then do not lie side by side.
  */
 #ifndef GOO_ALLOCATORS_ARENA_H
 #define GOO_ALLOCATORS_ARENA_H

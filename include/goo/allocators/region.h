@@ -16,7 +16,8 @@
  * A block belongs to the depth at which it was allocated, also when it grows within an inner one.
  * GOO_ALLOC_PERSIST places a block apart from all of them: it lives until destroy, or its own free.
  * A free of the last block of its depth gives its room back, and that block grows in place; other
- * frees leave the room until the end.
+ * frees leave the room until the end. Blocks that somebody counts have a record of 32 bytes in
+ * front, as an arena's.
  */
 #ifndef GOO_ALLOCATORS_REGION_H
 #define GOO_ALLOCATORS_REGION_H

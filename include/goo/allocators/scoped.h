@@ -12,7 +12,8 @@
  *
  * Blocks may be freed, grown and shrunk singly in any order. Small ones share memory, which comes
  * back with the scope, or at once for the last; one above some KiB has memory of its own, which a
- * free returns to the parent.
+ * free returns to the parent. Blocks that somebody counts have a record of 32 bytes in front, as an
+ * arena's.
  */
 #ifndef GOO_ALLOCATORS_SCOPED_H
 #define GOO_ALLOCATORS_SCOPED_H

@@ -29,7 +29,8 @@ typedef enum GooMemoryEventKind {
     GOO_EVENT_ALLOC,         /* a new block: ptr, size, alignment */
     GOO_EVENT_REALLOC,       /* also in place: old_ptr, old_size, ptr, size, alignment */
     GOO_EVENT_FREE,          /* about to be freed: ptr, size, alignment */
-    GOO_EVENT_OUT_OF_MEMORY, /* a request failed for good: size, alignment; old_ptr of a realloc */
+    GOO_EVENT_OUT_OF_MEMORY, /* a request failed for good, for want of memory and not because an
+                                interceptor refused it: size, alignment; old_ptr of a realloc */
     GOO_EVENT_RESET,         /* the allocator took blocks back without a free each: a reset, rewind,
                                 end of a region or unwind; which, goo_allocator_owns tells */
     GOO_EVENT_GC_BEGIN,      /* a collection begins: size, bytes in use by the heap */
@@ -37,6 +38,9 @@ typedef enum GooMemoryEventKind {
                                 in these two */
     GOO_EVENT_PRESSURE       /* an attached allocator made a collection due: allocator */
 } GooMemoryEventKind;
+
+/* For `kinds` of goo_callback_add_observer: every kind, those of later versions too. */
+#define GOO_EVENT_ALL UINT32_MAX
 
 /* One event; valid during the call. Members that its kind does not name are 0. */
 typedef struct GooMemoryEvent {
@@ -51,11 +55,12 @@ typedef struct GooMemoryEvent {
 
 typedef void (*GooObserverFn)(const GooMemoryEvent *event, void *user);
 
-/* False refuses the allocation: NULL, ENOMEM. Asked before ALLOC and REALLOC, growth and shrinkage
+/* False refuses the allocation: NULL, ENOMEM, counted as failed; the strategy does not try it
+ * again, NOFAIL and PANIC panic, and no OUT_OF_MEMORY is delivered. Asked before ALLOC and REALLOC, growth and shrinkage
  * in place included; `ptr` of a REALLOC is not yet known. Freeing can't be refused. */
 typedef bool (*GooInterceptFn)(const GooMemoryEvent *event, void *user);
 
-/* Adds an observer of the kinds in `kinds`: 1u << kind, or'ed.
+/* Adds an observer of the kinds in `kinds`: 1u << kind, or'ed; or GOO_EVENT_ALL.
  * Returns: an id above 0 for goo_callback_remove, or a negative GooStatus.
  * Fails: GOO_ERR_INVALID_ARGUMENT without a function or a kind; GOO_ERR_LIMIT when 64 callbacks
  * are there. Owner: `user` stays the caller's and must live until the callback is removed.

@@ -167,7 +167,8 @@ GOO_API bool goo_allocator_owns(GooAllocator *a, const void *ptr);
 /* --- allocators by name --- */
 
 /* Makes an allocator from the options behind its name: "" when there are none. `user`: what was
- * registered with it. NULL with errno: EINVAL for options that it does not know. */
+ * registered with it. NULL with errno: EINVAL for options that it does not know.
+ * goo_allocator_parse_options reads them. */
 typedef GooAllocator *(*GooAllocatorFactory)(const char *options, void *user);
 
 /* Registers an allocator's name for goo_allocator_open: 1 to 31 letters, digits, '_' or '-'.
@@ -195,9 +196,42 @@ GOO_API GooStatus goo_allocator_register(const char *name, GooAllocatorFactory f
  * Returns: an allocator that the caller destroys; its destruction ends the parents that its text
  * named. NULL with EINVAL for a name, option or value that is not known, one that is given twice
  * and one that is missing (pool and fixed: size; limit: max; without a host also stack: size,
- * buffer_pool: size and count); ENOMEM.
+ * buffer_pool: size and count); ENOMEM. goo_allocator_open_error says what was wrong.
  * Threads: any. Cost: that of creating it. */
 GOO_API GooAllocator *goo_allocator_open(const char *text);
+
+/* What was wrong with the text of this thread's last goo_allocator_open, in a few words that quote
+ * the part: "'64q' is no size"; "" when it succeeded. Kept until the thread's next open.
+ * Threads: any; each sees its own. Cost: constant. */
+GOO_API const char *goo_allocator_open_error(void);
+
+/* One option that a factory knows, and where its value goes. */
+typedef enum GooOptionKind {
+    GOO_OPTION_SIZE,   /* size_t: digits, perhaps with k, m or g behind them */
+    GOO_OPTION_SWITCH, /* bool: yes, no, true, false, 1, 0 */
+    GOO_OPTION_TEXT    /* char[text_size]: anything, terminated; the text of a parent, say, for
+                          goo_allocator_open, which takes the parentheses */
+} GooOptionKind;
+typedef struct GooOption {
+    const char *name;
+    GooOptionKind kind;
+    void *value;      /* stays as it is where the option is not given */
+    size_t text_size; /* of TEXT: bytes, the final 0 included */
+} GooOption;
+
+/* Reads the options that a factory was given: name=value, separated by commas, as they stand behind
+ * the name of a built-in allocator. An option that is given twice counts as given last.
+ *
+ *     MyOptions my = {.block = 4096};
+ *     GooOption known[] = {{"block", GOO_OPTION_SIZE, &my.block, 0},
+ *                          {"huge", GOO_OPTION_SWITCH, &my.huge, 0}};
+ *     if (goo_allocator_parse_options(options, known, 2) != GOO_OK) { return NULL; }
+ *
+ * Returns: GOO_OK. Fails: GOO_ERR_INVALID_ARGUMENT, with errno EINVAL, for an option that is not in
+ * the table or a value that is none of its kind, of which goo_allocator_open_error tells; values
+ * that came before may be stored. Threads: any. Cost: linear in text times table. */
+GOO_API GooStatus goo_allocator_parse_options(const char *options, const GooOption *table,
+                                              size_t count);
 
 /* --- handlers --- */
 
