@@ -106,12 +106,21 @@ fn pointerIn(comptime T: type) ?type {
     };
 }
 
+/// A function of the name that does something else is none.
 fn declaresTrace(comptime T: type) bool {
-    return switch (@typeInfo(T)) {
-        .@"struct", .@"union", .@"enum" => @hasDecl(T, "trace") and
-            @typeInfo(@TypeOf(T.trace)) == .@"fn",
-        else => false,
-    };
+    switch (@typeInfo(T)) {
+        .@"struct", .@"union" => if (!@hasDecl(T, "trace")) return false,
+        else => return false,
+    }
+    const F = @TypeOf(T.trace);
+    return F == fn (*T, Visitor) void or F == fn (*const T, Visitor) void;
+}
+
+/// LAYOUT-2
+fn hasZero(comptime Tag: type) bool {
+    return inline for (@typeInfo(Tag).@"enum".fields) |field| {
+        if (field.value == 0) break true;
+    } else false;
 }
 
 fn fail(comptime path: []const u8, comptime why: []const u8) noreturn {
@@ -143,6 +152,9 @@ pub fn describe(comptime T: type, comptime path: []const u8) void {
         },
         .@"union" => |u| inline for (u.fields) |field| {
             describe(field.type, path ++ "." ++ field.name);
+            if (u.tag_type != null and hasReferences(field.type) and !hasZero(u.tag_type.?))
+                fail(path ++ "." ++ field.name, "a pointer in a union without a tag 0: new " ++
+                    "memory, which reads zero, would be none of its values");
             if (u.tag_type == null and hasReferences(field.type))
                 fail(path ++ "." ++ field.name, "a pointer in a union without a tag; declare " ++
                     "`pub fn trace(self: *" ++ @typeName(T) ++ ", visitor: goo.Visitor) void`");

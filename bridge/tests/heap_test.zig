@@ -207,6 +207,28 @@ test "errors are Zig errors" {
     } else |err| try std.testing.expectEqual(error.Unsupported, err);
 }
 
+const Cell = struct { next: ?*Cell, number: usize };
+
+noinline fn growUnrooted(heap: goo.Heap, count: usize) !usize {
+    var list: ?*Cell = null;
+    for (0..count) |number| {
+        const cell = try heap.create(Cell);
+        cell.* = .{ .next = list, .number = number };
+        list = cell;
+    }
+    var sum: usize = 0;
+    while (list) |cell| : (list = cell.next) sum += cell.number;
+    return sum;
+}
+
+test "with scan_stacks local variables are roots" {
+    var base = c.goo_gc_default_options();
+    base.scan_stacks = true;
+    var heap = try goo.Heap.init(.{ .base = base, .settings = "stress=1,verify,poison" });
+    defer heap.deinit();
+    try std.testing.expectEqual(199 * 200 / 2, try growUnrooted(heap, 200));
+}
+
 const Shared = struct {
     heap: *const goo.Heap,
     failed: std.atomic.Value(bool) = .init(false),

@@ -154,6 +154,11 @@ WRONG = {
         "T.in.u.p"),
     "a vector of pointers": ("const T = struct { lanes: @Vector(2, *Node) };", "T.lanes"),
     "a volatile pointer": ("const T = struct { a: [2]*volatile u32 };", "T.a[]"),
+    "a union whose tag is never 0": (
+        "const T = struct { u: union(enum(u8)) { p: *Node = 1, n: u64 = 2 } };", "T.u.p"),
+    "a trace function of another shape": (
+        "const U = union { n: u64, p: *Node, pub fn trace(_: *U) void {} };\n"
+        "const T = struct { u: U };", "T.u.p"),
     "a type at run time": ("const T = struct { kind: type };", "T.kind"),
     "too much alignment": ("const T = struct { line: u64 align(64) };", "T"),
     "a pointer that is not aligned": (
