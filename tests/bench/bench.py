@@ -278,6 +278,18 @@ def parse_options(arguments):
     return options
 
 
+def json_text(run):
+    """A row on each line, so that two runs can be compared line by line."""
+    parts = []
+    for key, value in run.items():
+        if key in ("rows", "series") and value:
+            lines = ",\n  ".join(json.dumps(row, ensure_ascii=False) for row in value)
+            parts.append(f'"{key}": [\n  {lines}\n ]')
+        else:
+            parts.append(f'"{key}": {json.dumps(value, ensure_ascii=False)}')
+    return "{" + ",\n ".join(parts) + "}\n"
+
+
 def write(path, text):
     with open(path, "w", encoding="utf-8") as file:
         file.write(text)
@@ -292,7 +304,7 @@ def main(arguments):
         run = run_all(options)
     print_summary(run)
     if options.json:
-        write(options.json, json.dumps(run, indent=1, ensure_ascii=False) + "\n")
+        write(options.json, json_text(run))
     if options.html:
         write(options.html, report.page(run))
     return 0 if all(bench["good"] for bench in run["benches"]) else 1

@@ -153,7 +153,7 @@ static int row(size_t block_size, double growth) {
     char subject[48];
     snprintf(subject, sizeof subject, "goo, growth %.2f", growth);
     BenchSpread spent = {o.cpu_seconds, o.cpu_seconds, o.cpu_seconds};
-    bench_row(&(BenchRow){.workload = block_size == 880 ? "bomb of 880 bytes" : "bomb of 8,800 bytes",
+    bench_row(&(BenchRow){.workload = block_size == 880 ? "880 bytes" : "8,800 bytes",
                           .subject = subject,
                           .unit = "s",
                           .value = spent,

@@ -50,17 +50,18 @@ def shortened(content, most):
 
 
 def bars(title, entries):
-    """A bar for each (name, role, ratio, words): a name and its value above, the bar below, and a
+    """A bar for each (name, role, ratio, words, median): a name and its value above, the bar below, and a
     line across it at 1."""
     scale = bar_scale(entry[2] for entry in entries)
     parts, y = [], 0
-    for name, role, ratio, words in entries:
+    for name, role, ratio, words, median in entries:
         width = min(ratio, BAR_MOST) * scale
         cut = " »" if ratio > BAR_MOST else ""
         parts.append(text(0, y + 13, shortened(name, 50 - len(words)), kind=f"label {role}-name"))
         parts.append(text(WIDTH, y + 13, words + cut, "end", "value"))
         parts.append(f'<rect class="bar {role}" x="0" y="{y + 18}" width="{width:.2f}" height="9" '
-                     f'data-name="{escape(name)}" data-ratio="{ratio:.4f}"/>')
+                     f'data-name="{escape(name)}" data-ratio="{ratio:.4f}" '
+                     f'data-median="{median!r}"/>')
         x = min(scale, WIDTH - 1)
         parts.append(f'<line class="one" x1="{x:.1f}" x2="{x:.1f}" y1="{y + 16}" y2="{y + 29}"/>')
         y += 34
@@ -85,7 +86,7 @@ class Scale:
         return self.first + (value - self.low) / (self.high - self.low) * (self.last - self.first)
 
     def ticks(self):
-        """Some round values: of a logarithmic scale powers of ten, or 1, 2, 5 where it is short."""
+        """Some round values; of a logarithmic scale powers of ten, or finer where it is short."""
         if not self.log:
             step = 10 ** math.floor(math.log10(self.high))
             while self.high / step < 3:
@@ -94,10 +95,12 @@ class Scale:
                 step *= 2
             return [i * step for i in range(int(self.high / step) + 1)]
         decades = range(math.floor(self.low), math.ceil(self.high) + 1)
-        steps = (1,) if self.high - self.low > 2 else (1, 2, 5)
-        found = [m * 10.0 ** d for d in decades for m in steps
-                 if self.low <= math.log10(m * 10.0 ** d) <= self.high]
-        return found[::math.ceil(len(found) / 6)] or [10 ** self.low]
+        for steps in ((1,), (1, 2, 5), range(1, 10), [i / 10 for i in range(10, 100)]):
+            found = [m * 10.0 ** d for d in decades for m in steps
+                     if self.low <= math.log10(m * 10.0 ** d) <= self.high]
+            if len(found) >= 3:
+                return found[::math.ceil(len(found) / 6)]
+        return [10 ** self.low, 10 ** self.high]
 
 
 def apart(scale, values, gap):
@@ -141,9 +144,10 @@ def marker(kind, x, y, colour):
 
 
 def legend(names, top, marks):
+    """Of (name, number) pairs."""
     parts = []
-    for i, name in enumerate(names):
-        y = top + 18 * i
+    for row, (name, i) in enumerate(names):
+        y = top + 18 * row
         parts.append(f'<line class="line c{i % COLOURS}" x1="4" x2="44" y1="{y}" y2="{y}" '
                      f'stroke-dasharray="{DASHES[i % len(DASHES)]}"/>')
         if marks:
@@ -152,14 +156,18 @@ def legend(names, top, marks):
     return parts
 
 
-def lines(title, curves, x_text, y_text, log_x=False, log_y=False, marks=True, x_ticks=None):
-    """Curves as (name, [(x, y)…]); their texts name the axes' values."""
+def lines(title, curves, x_text, y_text, log_x=False, log_y=False, marks=True, x_ticks=None,
+          numbers=None):
+    """Curves as (name, [(x, y)…]); their texts name the axes' values. `numbers` gives a name the
+    same colour, dash and marker in several charts."""
+    numbers = numbers or {name: i for i, (name, _) in enumerate(curves)}
     points = [point for _, curve in curves for point in curve]
     bottom = PLOT_TOP + PLOT_HEIGHT
     x = Scale([p[0] for p in points], PLOT_LEFT, WIDTH - PLOT_RIGHT, log_x)
     y = Scale([p[1] for p in points], bottom, PLOT_TOP, log_y)
     parts = axes(x, y, x_text, y_text, x_ticks)
-    for i, (name, curve) in enumerate(curves):
+    for name, curve in curves:
+        i = numbers[name]
         path = " ".join(f"{x.at(px):.1f},{y.at(py):.1f}" for px, py in curve)
         data = " ".join(f"{px:.6g},{py:.6g}" for px, py in curve)
         parts.append(f'<polyline class="line c{i % COLOURS}" points="{path}" '
@@ -167,7 +175,7 @@ def lines(title, curves, x_text, y_text, log_x=False, log_y=False, marks=True, x
                      f'data-points="{data}"/>')
         if marks:
             parts += [marker(i % 5, x.at(px), y.at(py), i % COLOURS) for px, py in curve]
-    parts += legend([name for name, _ in curves], bottom + 36, marks)
+    parts += legend([(name, numbers[name]) for name, _ in curves], bottom + 36, marks)
     return svg(bottom + 36 + 18 * len(curves), title, parts)
 
 

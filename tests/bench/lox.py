@@ -136,6 +136,14 @@ def progress(text):
         print("\r%-70s\r%s" % ("", text), end="", file=sys.stderr, flush=True)
 
 
+def report_share(share):
+    """Tells `./goo bench` how far this is (bench.h)."""
+    rows = os.environ.get("GOO_BENCH_ROWS")
+    if rows:
+        with open(rows, "a", encoding="utf-8") as file:
+            file.write(json.dumps({"done": share, "of": 1}) + "\n")
+
+
 def measure(program, binaries, rounds, warm_up, any_output):
     """{binary's name: [run of each round]}"""
     if not sys.stderr.isatty():
@@ -234,9 +242,10 @@ def measure_all(options, binaries):
     """{group: {program: row}}"""
     groups = {}
     peers = [name for name in binaries if name != "lox"]
-    for program in options.programs:
+    for number, program in enumerate(options.programs):
         runs = measure(program, binaries, options.rounds, not options.quick,
                        options.any_output)
+        report_share((number + 1) / len(options.programs))
         row = {name: summary(results) for name, results in runs.items()}
         row["against"] = {peer: compared(runs["lox"], runs[peer]) for peer in peers}
         groups.setdefault(program.group, {})[program.name] = row

@@ -119,7 +119,8 @@ static bool pause_run(const PauseSide *side, const char *mode, unsigned markers,
     pauses.count = 0;
     bool good = pause_churn(side, count, &memory) && pauses.count > 0;
     if (!good || pause_count(root) != count) {
-        fprintf(stderr, "bench_pause: %s: %s\n", side->name, good ? "nodes were lost" : "no memory");
+        fprintf(stderr, "bench_pause: %s: %s\n", side->name,
+                good ? "nodes were lost" : "no memory");
         return false;
     }
     pause_report(side, mode, live, &memory);

@@ -101,7 +101,7 @@ def group_bars(group):
         ratio = figures.times_as_long(row, measure)
         value = figures.value_text(row["median"], row["unit"] if row["unit"] == "ns" else "")
         words = f"{value.strip()} · {ratio:.2f} ×"
-        entries.append((row["subject"], row["role"], ratio, words))
+        entries.append((row["subject"], row["role"], ratio, words, row["median"]))
     note = f"1 is {measure['subject']}; {group[0]['unit']}"
     if len(group) == 1:
         note = f"{group[0]['unit']}; no other ran, or none got through in this heap"
@@ -125,6 +125,21 @@ def ratios_section(run):
 
 # --- curves ---
 
+def curve_numbers(curves):
+    """A number for each subject, ours first; those of one unit count on their own, since they never
+    meet those of another in one chart."""
+    subjects = {}
+    for (*_, unit), by_subject in curves.items():
+        for subject in by_subject:
+            subjects.setdefault(subject, set()).add(unit)
+    ordered = sorted(subjects, key=lambda subject: not subject.startswith("goo"))
+    numbers = {}
+    for subject in ordered:
+        rivals = [n for other, n in numbers.items() if subjects[other] & subjects[subject]]
+        numbers[subject] = next(n for n in range(len(ordered)) if n not in rivals)
+    return numbers
+
+
 def heaps_section(run):
     curves = {}
     for row in run["rows"]:
@@ -133,15 +148,16 @@ def heaps_section(run):
                    row["unit"])
             curves.setdefault(key, {}).setdefault(row["subject"], []).append(
                 (row["heap"], row["median"]))
-    drawings = []
+    drawings, numbers = [], curve_numbers(curves)
     for (_, workload, size, size_unit, unit), by_subject in curves.items():
         heaps = sorted({heap for curve in by_subject.values() for heap, _ in curve})
         if len(heaps) < 2:
             continue
         title = f"{workload}, {figures.size_text(size, size_unit)}" if size else workload
         drawings.append(charts.figure(title, unit, charts.lines(
-            title, [(name, sorted(curve)) for name, curve in by_subject.items()],
-            lambda heap: f"{heap:g} ×", figures.number_text, x_ticks=heaps)))
+            title, [(name, sorted(by_subject[name])) for name in numbers if name in by_subject],
+            lambda heap: f"{heap:g} ×", figures.number_text, log_x=True, x_ticks=heaps,
+            numbers=numbers)))
     return section("Time against the size of the heap", "Whole programs in heaps so many times as "
                    "large as what lives: what memory buys. A side without a point ran out of "
                    "memory.", beside(drawings))
@@ -153,7 +169,10 @@ def size_tick(size, unit):
 
 
 def growth_section(run):
+    ours = {row["subject"] for row in run["rows"] if row["role"] == "goo"}
     found = figures.growth(run["rows"])
+    beside_ours = {one[:2] + one[3:5] for one in found if one.subject in ours}
+    found = [one for one in found if one[:2] + one[3:5] in beside_ours]
     curves = {}
     for one in found:
         points = [(row["size"], row["median"]) for row in run["rows"]
@@ -175,14 +194,18 @@ def growth_section(run):
 
 
 def costs_section(run):
-    found = figures.collection_costs(run["rows"])
-    rows = [(one.workload, figures.size_text(one.size, one.size_unit), f"{one.heap:g} ×",
-             one.subject, one.unit, f"{one.by_oracle:.2f}", f"{(one.by_oracle - 1) * 100:+.0f} %")
-            for one in found]
+    charted = {}
+    for one in figures.collection_costs(run["rows"]):
+        title = f"{one.workload}, {figures.size_text(one.size, one.size_unit)}"
+        entry = (f"{one.subject}, heap {one.heap:g} ×",
+                 "goo" if one.subject.startswith("goo") else "peer", one.by_oracle,
+                 f"{one.by_oracle:.2f} × · {(one.by_oracle - 1) * 100:+.0f} %", None)
+        charted.setdefault((title, one.unit, one.oracle), []).append(entry)
+    drawings = [charts.figure(title, f"1 is {oracle}; {unit}", charts.bars(title, entries))
+                for (title, unit, oracle), entries in charted.items()]
     return section("What collection costs", "Time beside an oracle: the same program, freeing each "
                    "object by hand as soon as it can. Below 1 collecting is cheaper than freeing.",
-                   table([("workload", 0), ("live", 0), ("heap", 1), ("collector", 0),
-                          ("unit", 0), ("by oracle", 1), ("cost", 1)], rows) if rows else "")
+                   beside(drawings))
 
 
 def series_of(run, kind):
