@@ -107,8 +107,7 @@ GooStatus gooi_collect(GooGcHeap *heap, GooGcCollection kind) {
     if (gooi_heap_is_mine(heap) || (self != NULL && self->blocking_depth != 0)) {
         return GOO_ERR_BUSY;
     }
-    gooi_heap_lock(heap);
-    if (gooi_world_stop(heap, self)) {
+    if (gooi_world_lock_and_stop(heap, self)) {
         size_t before = gooi_limit_use(heap);
         heap->collecting = true;
         heap->tight = false;
@@ -122,6 +121,7 @@ GooStatus gooi_collect(GooGcHeap *heap, GooGcCollection kind) {
         gooi_decay_poll(heap);
     }
     gooi_heap_unlock(heap);
+    gooi_thread_rise();
     return GOO_OK;
 }
 
@@ -227,7 +227,7 @@ GooGcHeap *goo_gc_heap_create(const GooGcOptions *options) {
 
 static void destroy_lock(GooGcHeap *heap) {
     gooi_heap_lock(heap);
-    bool alone = heap->lock_waiters == 0;
+    bool alone = (heap->lock_waiters & ~GOOI_LOCK_DOUBTS) == 0;
     if (!alone) {
         gooi_heap_unlock(heap);
     }

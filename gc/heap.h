@@ -188,7 +188,7 @@ struct GooGcVisitor {
 /* IDLE      no thread is attached; its span waits for the next one
  * RUNNING   its thread may do anything; a collection has to wait for it
  * PARKED    its thread waits at a safepoint until the world goes on
- * BLOCKING  its thread is in a blocking region and touches no object */
+ * BLOCKING  its thread is in a blocking region, or waits in another heap, and touches no object */
 enum { GOOI_MUTATOR_IDLE, GOOI_MUTATOR_RUNNING, GOOI_MUTATOR_PARKED, GOOI_MUTATOR_BLOCKING };
 
 #define GOOI_SAVED_WORDS 256 /* room for what a blocking thread's registers held */
@@ -212,6 +212,7 @@ struct GooGcMutator {
     const void *stack_pointer; /* where the thread stood when it parked or began to block */
     uintptr_t saved[GOOI_SAVED_WORDS]; /* what its registers held when it began to block */
     size_t saved_count;
+    void *fake_stack; /* where it stood still, of the address sanitizer's (fake_stack.h), or NULL */
     uint32_t stress_count;
     uint32_t small_misses;  /* alloc.c */
     bool hidden;            /* the fast path is closed: ALLOC-2 */
@@ -457,12 +458,14 @@ size_t gooi_large_release_empty(GooGcHeap *heap);
 size_t gooi_large_release_idle(GooGcHeap *heap, uint8_t ticks, size_t most);
 
 /* safepoint.c */
-bool gooi_world_stop(GooGcHeap *heap, GooGcMutator *self);
+bool gooi_world_lock_and_stop(GooGcHeap *heap, GooGcMutator *self);
 void gooi_world_resume(GooGcHeap *heap);
 bool gooi_world_enter(GooGcHeap *heap); /* lock, stop, forbid allocation; false: busy here */
 void gooi_world_leave(GooGcHeap *heap);
 void gooi_safepoint_wait(GooGcHeap *heap); /* under the lock: until nobody stops the world */
 void gooi_safepoint_park(GooGcMutator *m);
+void gooi_thread_rest(const GooGcHeap *but); /* the calling thread, in all its heaps but this one */
+void gooi_thread_rise(void);
 
 /* fork.c */
 bool gooi_heap_enlist(GooGcHeap *heap);
@@ -471,6 +474,7 @@ void gooi_heaps_lock_list(void); /* of gooi_heaps */
 void gooi_heaps_unlock_list(void);
 
 /* mutator.c */
+void gooi_mutator_save_stack(GooGcMutator *m, const void *frames);
 void gooi_mutator_make_idle(GooGcMutator *m); /* its thread is gone; under the lock */
 GooGcMutator *gooi_mutator_here(const GooGcHeap *heap); /* the calling thread's, or NULL */
 void gooi_mutators_check_alone(const GooGcHeap *heap);

@@ -170,10 +170,10 @@ void goo_gc_visit_pointers(GooGcVisitor *v, void *pointers, size_t count) {
     }
 }
 
-/* Stacks are read across the gaps that the sanitizer leaves between variables. */
-__attribute__((no_sanitize("address"))) static void visit_observe_conservative(GooGcVisitor *v,
-                                                                               uintptr_t low,
-                                                                               uintptr_t high) {
+/* Stacks are read across the gaps that the sanitizer leaves between variables, and while a thread
+ * in a blocking region writes there. */
+__attribute__((no_sanitize("address"))) __attribute__((no_sanitize("thread"))) static void
+visit_observe_conservative(GooGcVisitor *v, uintptr_t low, uintptr_t high) {
     low = gooi_align_up(low, sizeof(void *));
     for (; low < high && high - low >= sizeof(void *); low += sizeof(void *)) {
         const GooiPointer *word = (const GooiPointer *)low;

@@ -16,8 +16,9 @@
  * limit, external bytes that were given back, or one part in 64 allocated since, end the waiting.
  * Only counts decide, no clock.
  *
- * LIMIT-1  full_limit is the hard limit, held_limit that less the spare; which of the two counts is
- *          one flag, so that a request refused on one thread can't undo the limits that another sets.
+ * LIMIT-1  full_limit is the hard limit, held_limit that less the spare; which of the two counts
+ *          is one flag, so that a request that is refused on one thread can't undo the limits that
+ *          another sets.
  *
  * Threads: any; what counts futile collections is under the heap's lock.
  */

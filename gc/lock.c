@@ -11,9 +11,13 @@ static bool lock_is_in_doubt(GooGcHeap *heap) {
     return (atomic_load(&heap->lock_waiters) & GOOI_LOCK_PANICKED) != 0;
 }
 
+bool gooi_lock_is_given_up(GooGcHeap *heap) {
+    return (atomic_load(&heap->lock_waiters) & GOOI_LOCK_GIVEN_UP) != 0;
+}
+
 /* Sleeps until the lock may be free. False: its owner panicked, and has not let it go since. */
 static bool lock_sleep(GooGcHeap *heap) {
-    if (atomic_load(&heap->lock_owner) == GOOI_LOCK_LOST) {
+    if (gooi_lock_is_given_up(heap)) {
         return false;
     }
     if (!lock_is_in_doubt(heap)) {
@@ -34,6 +38,9 @@ void gooi_heap_lock_slow(GooGcHeap *heap, uintptr_t me) {
         there = lock_sleep(heap);
     }
     atomic_fetch_sub(&heap->lock_waiters, 1);
+    if (!there) {
+        atomic_fetch_or(&heap->lock_waiters, GOOI_LOCK_GIVEN_UP);
+    }
     gooi_platform_mutex_unlock(&heap->sleep);
     GOO_REQUIRE(there, "gc: heap %p is lost: a thread left a callback of its collection by a panic "
                 "or by its end", (void *)heap);
@@ -41,7 +48,7 @@ void gooi_heap_lock_slow(GooGcHeap *heap, uintptr_t me) {
 }
 
 void gooi_heap_wake_waiters(GooGcHeap *heap) {
-    atomic_fetch_and(&heap->lock_waiters, ~GOOI_LOCK_PANICKED);
+    atomic_fetch_and(&heap->lock_waiters, ~GOOI_LOCK_DOUBTS);
     gooi_heap_broadcast(heap, &heap->freed);
 }
 
@@ -67,6 +74,7 @@ void gooi_lock_thread_panics(void) {
 
 void gooi_lock_lose(GooGcHeap *heap) {
     atomic_store(&heap->lock_owner, GOOI_LOCK_LOST);
+    atomic_fetch_or(&heap->lock_waiters, GOOI_LOCK_GIVEN_UP);
     lock_wake_all(heap);
 }
 
@@ -78,7 +86,7 @@ bool gooi_heap_wait(GooGcHeap *heap, GooiPlatformCondition *condition, uint64_t 
     heap->lock_depth = 0;
     atomic_exchange(&heap->lock_owner, 0);
     if (atomic_load(&heap->lock_waiters) != 0) {
-        atomic_fetch_and(&heap->lock_waiters, ~GOOI_LOCK_PANICKED);
+        atomic_fetch_and(&heap->lock_waiters, ~GOOI_LOCK_DOUBTS);
         gooi_platform_condition_broadcast(&heap->freed);
     }
     if (ns == 0) {

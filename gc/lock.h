@@ -15,7 +15,8 @@
  *         lock_depth.
  * LOCK-2  a waiter counts itself before it tries again, an owner looks for waiters after it has let
  *         go, and all four are sequentially consistent: no waiter sleeps on a free lock.
- * LOCK-3  lock_waiters says GOOI_LOCK_PANICKED from a panic of the owner to its next unlock.
+ * LOCK-3  lock_waiters says GOOI_LOCK_PANICKED from a panic of the owner to its next unlock, and
+ *          GOOI_LOCK_GIVEN_UP from when a waiter gave it up.
  */
 #ifndef GOO_GC_LOCK_H
 #define GOO_GC_LOCK_H
@@ -25,6 +26,8 @@
 
 #define GOOI_LOCK_LOST ((uintptr_t)1) /* no thread's */
 #define GOOI_LOCK_PANICKED ((uint32_t)1 << 31)
+#define GOOI_LOCK_GIVEN_UP ((uint32_t)1 << 30)
+#define GOOI_LOCK_DOUBTS (GOOI_LOCK_PANICKED | GOOI_LOCK_GIVEN_UP)
 
 /* Differs between live threads, and is not 0. */
 static inline uintptr_t gooi_thread_here(void) {
@@ -34,6 +37,7 @@ static inline uintptr_t gooi_thread_here(void) {
 void gooi_heap_lock_slow(GooGcHeap *heap, uintptr_t me);
 void gooi_heap_wake_waiters(GooGcHeap *heap);
 void gooi_lock_thread_panics(void); /* of every heap that this thread has locked */
+bool gooi_lock_is_given_up(GooGcHeap *heap);
 void gooi_lock_lose(GooGcHeap *heap); /* this thread ends, and has it */
 
 /* False: another thread has it. */

@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "gc/fake_stack.h"
 #include "gc/heap.h"
 #include "gc/lock.h"
 #include "runtime/globals.h"
@@ -81,26 +82,32 @@ static bool mutator_find_stack(GooGcMutator *m) {
            gooi_platform_stack_bounds(&m->stack_low, &m->stack_high);
 }
 
+static void attach_to(GooGcMutator *m) {
+    m->thread_id = gooi_thread_here();
+    m->attach_count = 1;
+    m->state = GOOI_MUTATOR_RUNNING;
+    m->heap->attached_count++;
+    m->next_of_thread = gooi_thread_mutators;
+    gooi_thread_mutators = m;
+}
+
 static GooGcMutator *attach_new(GooGcHeap *heap) {
     if (!gooi_thread_will_end()) {
         errno = ENOMEM;
         return NULL;
     }
+    gooi_thread_rest(heap);
     gooi_heap_lock(heap);
     gooi_safepoint_wait(heap);
     GooGcMutator *m = mutator_take(heap);
     if (m == NULL || !mutator_find_stack(m)) {
         errno = m == NULL ? ENOMEM : ENOTSUP;
-        gooi_heap_unlock(heap);
-        return NULL;
+        m = NULL;
+    } else {
+        attach_to(m);
     }
-    m->thread_id = gooi_thread_here();
-    m->attach_count = 1;
-    m->state = GOOI_MUTATOR_RUNNING;
-    heap->attached_count++;
-    m->next_of_thread = gooi_thread_mutators;
-    gooi_thread_mutators = m;
     gooi_heap_unlock(heap);
+    gooi_thread_rise();
     return m;
 }
 
@@ -145,7 +152,8 @@ void goo_gc_detach(GooGcMutator *m) {
         return;
     }
     GOO_REQUIRE(m->thread_id != 0, "goo_gc_detach: mutator %p is not attached", (void *)m);
-    GOO_REQUIRE(gooi_mutator_is_mine(m), "goo_gc_detach: mutator %p is another thread's", (void *)m);
+    GOO_REQUIRE(gooi_mutator_is_mine(m), "goo_gc_detach: mutator %p is another thread's",
+                (void *)m);
     if (m->attach_count > 1) {
         m->attach_count--;
         return;
@@ -160,7 +168,9 @@ void goo_gc_detach(GooGcMutator *m) {
 static void mutator_thread_ends(void) {
     GooGcMutator *m;
     while ((m = gooi_thread_mutators) != NULL) {
-        if (gooi_heap_is_mine(m->heap)) {
+        if (gooi_lock_is_given_up(m->heap)) {
+            mutator_unlink_here(m);
+        } else if (gooi_heap_is_mine(m->heap)) {
             mutator_unlink_here(m);
             gooi_lock_lose(m->heap);
         } else {
@@ -219,36 +229,56 @@ void goo_gc_safepoint(GooGcMutator *m) {
     }
 }
 
-/* Copies the frames below blocking_begin's caller: they are gone when the call has returned, and
- * hold what the caller's registers held. The sanitizer's gaps between variables are read too. */
+/* The end of the stack around `address`, as far as it is known; else `least`. */
+static const void *mutator_stack_end(const GooGcMutator *m, const void *address,
+                                     const void *least) {
+    const GooiStack *stacks = m->stacks.items;
+    for (size_t i = 0; i < m->stacks.count; i++) {
+        if (address >= stacks[i].low && address < stacks[i].high) {
+            return stacks[i].high;
+        }
+    }
+    return address >= m->stack_low && address < m->stack_high ? m->stack_high : least;
+}
+
+/* Copies the lowest frames: they are gone when the call that rests has returned, and hold what its
+ * caller's registers held. The sanitizer's gaps between variables are read too. */
 __attribute__((no_sanitize("address"))) static void mutator_save_frames(const void *stack_pointer,
                                                                         void *mutator) {
     GooGcMutator *m = mutator;
     const uintptr_t *word = stack_pointer;
-    size_t count = (size_t)((const uintptr_t *)m->stack_pointer - word);
-    GOO_REQUIRE(count <= GOOI_SAVED_WORDS, "gc: %zu words of frames to save, room for %d", count,
+    const uintptr_t *end = mutator_stack_end(m, stack_pointer, m->stack_pointer);
+    size_t least = (size_t)((const uintptr_t *)m->stack_pointer - word);
+    size_t count = (size_t)(end - word) < GOOI_SAVED_WORDS ? (size_t)(end - word)
+                                                           : GOOI_SAVED_WORDS;
+    GOO_REQUIRE(least <= count, "gc: %zu words of frames to save, room for %d", least,
                 GOOI_SAVED_WORDS);
     for (size_t i = 0; i < count; i++) {
         m->saved[i] = word[i];
     }
     m->saved_count = count;
+    m->fake_stack = gooi_fake_stack_here();
 }
 
-/* The caller's frame begins behind this one's link and return address. */
-GOOI_NEVER_INLINE void goo_gc_blocking_begin(GooGcMutator *m) {
-    GOO_REQUIRE(gooi_mutator_is_mine(m), "goo_gc_blocking_begin: mutator %p is another thread's",
-                (void *)m);
-    GOO_REQUIRE(!gooi_heap_is_mine(m->heap),
-                "goo_gc_blocking_begin: called inside a collection");
-    if (m->blocking_depth++ != 0) {
-        return;
-    }
-    gooi_alloc_hide_span(m);
-    m->stack_pointer = (const uintptr_t *)__builtin_frame_address(0) + 2;
+/* From here on the thread may be anywhere: what its stack and registers held is kept. `frames`:
+ * where those begin that are there until it goes on. */
+void gooi_mutator_save_stack(GooGcMutator *m, const void *frames) {
+    m->stack_pointer = frames;
     m->saved_count = 0;
     if (m->heap->options.scan_stacks || m->stacks.count != 0) {
         gooi_platform_with_spilled_registers(mutator_save_frames, m);
     }
+}
+
+GOOI_NEVER_INLINE void goo_gc_blocking_begin(GooGcMutator *m) {
+    GOO_REQUIRE(gooi_mutator_is_mine(m), "goo_gc_blocking_begin: mutator %p is another thread's",
+                (void *)m);
+    GOO_REQUIRE(!gooi_heap_is_mine(m->heap), "goo_gc_blocking_begin: called inside a collection");
+    if (m->blocking_depth++ != 0) {
+        return;
+    }
+    gooi_alloc_hide_span(m);
+    gooi_mutator_save_stack(m, __builtin_dwarf_cfa());
     gooi_heap_lock(m->heap);
     m->state = GOOI_MUTATOR_BLOCKING;
     gooi_heap_broadcast(m->heap, &m->heap->parked);
@@ -260,13 +290,9 @@ void goo_gc_blocking_end(GooGcMutator *m) {
                 (void *)m);
     GOO_REQUIRE(m->blocking_depth > 0, "goo_gc_blocking_end: no blocking region has begun");
     GOO_REQUIRE(!gooi_heap_is_mine(m->heap), "goo_gc_blocking_end: called inside a collection");
-    if (m->blocking_depth == 1) {
-        gooi_heap_lock(m->heap);
-        gooi_safepoint_wait(m->heap);
-        m->state = GOOI_MUTATOR_RUNNING;
-        gooi_heap_unlock(m->heap);
+    if (--m->blocking_depth == 0) {
+        gooi_thread_rise();
     }
-    m->blocking_depth--;
 }
 
 /* --- stacks, frames, temporaries --- */

@@ -8,6 +8,7 @@
  * Roots are few beside objects, so nothing here is tuned; removal looks from the newest backwards,
  * as roots mostly come and go like a stack.
  */
+#include "gc/fake_stack.h"
 #include "gc/heap.h"
 #include "gc/lock.h"
 #include "runtime/platform/platform.h"
@@ -141,6 +142,19 @@ static void roots_visit_frames(const GooGcMutator *m, GooGcVisitor *v) {
     goo_gc_visit_pointers(v, m->temporaries.items, m->temporaries.count);
 }
 
+/* Conservative words, and the fake frames that they lead to. A thread in a blocking region may be
+ * writing to them: any value will do. */
+__attribute__((no_sanitize("address"))) __attribute__((no_sanitize("thread"))) static void
+roots_visit_words(const GooGcMutator *m, const void *low, const void *high, GooGcVisitor *v) {
+    goo_gc_visit_conservative(v, low, high);
+    void *const *word = low, *frame_low, *frame_high;
+    for (; m->fake_stack != NULL && (const void *)(word + 1) <= high; word++) {
+        if (gooi_fake_stack_frame(m->fake_stack, *word, &frame_low, &frame_high)) {
+            goo_gc_visit_conservative(v, frame_low, frame_high);
+        }
+    }
+}
+
 /* The registers stand at and above stack_pointer by now: on the thread's own stack, or on one that
  * was added, where a fiber is running. */
 static void roots_visit_stacks(const GooGcMutator *m, const void *stack_pointer, GooGcVisitor *v) {
@@ -148,7 +162,7 @@ static void roots_visit_stacks(const GooGcMutator *m, const void *stack_pointer,
     bool on_added_stack = false;
     v->root_kind = GOOI_ROOT_ADDED_STACK;
     for (size_t i = 0; i < m->stacks.count; i++) {
-        goo_gc_visit_conservative(v, stacks[i].low, stacks[i].high);
+        roots_visit_words(m, stacks[i].low, stacks[i].high, v);
         on_added_stack |= stack_pointer >= stacks[i].low && stack_pointer < stacks[i].high;
     }
     if (on_added_stack || m->stack_high == NULL) {
@@ -157,21 +171,22 @@ static void roots_visit_stacks(const GooGcMutator *m, const void *stack_pointer,
     GOO_REQUIRE(stack_pointer >= m->stack_low && stack_pointer < m->stack_high,
                 "gc: this thread runs on the stack around %p, which was not added", stack_pointer);
     v->root_kind = GOOI_ROOT_STACK;
-    goo_gc_visit_conservative(v, stack_pointer, m->stack_high);
+    roots_visit_words(m, stack_pointer, m->stack_high, v);
 }
 
 typedef struct RootsHere {
-    const GooGcMutator *mutator;
+    GooGcMutator *mutator;
     GooGcVisitor *visitor;
 } RootsHere;
 
 static void roots_visit_here(const void *stack_pointer, void *arg) {
     const RootsHere *here = arg;
+    here->mutator->fake_stack = gooi_fake_stack_here();
     roots_visit_stacks(here->mutator, stack_pointer, here->visitor);
 }
 
 /* Other threads stand still; what their registers held lies where they said when they stopped. */
-static void roots_visit_mutator(const GooGcMutator *m, GooGcVisitor *v) {
+static void roots_visit_mutator(GooGcMutator *m, GooGcVisitor *v) {
     roots_visit_frames(m, v);
     if (m->stack_high == NULL && m->stacks.count == 0) {
         return;
@@ -183,7 +198,7 @@ static void roots_visit_mutator(const GooGcMutator *m, GooGcVisitor *v) {
     }
     if (m->state == GOOI_MUTATOR_BLOCKING) {
         v->root_kind = GOOI_ROOT_REGISTER;
-        goo_gc_visit_conservative(v, m->saved, m->saved + m->saved_count);
+        roots_visit_words(m, m->saved, m->saved + m->saved_count, v);
     }
     roots_visit_stacks(m, m->stack_pointer, v);
 }
@@ -195,7 +210,7 @@ void gooi_roots_visit(GooGcHeap *heap, GooGcVisitor *v) {
     roots_visit_handles(heap, v);
     v->root_kind = GOOI_ROOT_FINALIZER;
     gooi_finalize_queue_visit(heap, v);
-    for (const GooGcMutator *m = heap->mutators; m != NULL; m = m->next) {
+    for (GooGcMutator *m = heap->mutators; m != NULL; m = m->next) {
         if (m->state != GOOI_MUTATOR_IDLE) {
             roots_visit_mutator(m, v);
         }

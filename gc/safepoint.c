@@ -12,12 +12,21 @@
  * The lock is held from the stop to the end, so that threads which are not attached, and calls that
  * need no mutator, wait as well. It nests, because a collection's callbacks may call what locks.
  *
- * WORLD-1  while `stopping` holds and its owner has returned from gooi_world_stop, no mutator is
+ * WORLD-1  while `stopping` holds and its owner has returned from world_stop, no mutator is
  *          RUNNING but the owner's.
  * WORLD-2  a mutator's `poll` is set only while `stopping` is.
+ * A thread that is attached to several heaps stands still in all of them before it waits for one:
+ * else two threads, each waiting for the other in another heap, would do so for ever. It goes on in
+ * all at once. Whoever has stopped a world goes on in its other heaps first, as callbacks may use
+ * them; where one of these stands still, it lets the world go and tries again after that.
+ *
  * WORLD-3  nobody waits for a condition with the lock taken more than once.
+ * WORLD-4  who waits for a world to stop or to go on is RUNNING in no other heap, but for those in
+ *          whose callback it is.
  */
+#include "gc/fake_stack.h"
 #include "gc/lock.h"
+#include "runtime/globals.h"
 
 #define GOOI_LATE_NS ((uint64_t)100000000)
 
@@ -35,6 +44,7 @@ static void safepoint_park_here(const void *stack_pointer, void *mutator) {
     GooGcMutator *m = mutator;
     GooGcHeap *heap = m->heap;
     m->stack_pointer = stack_pointer;
+    m->fake_stack = gooi_fake_stack_here();
     m->state = GOOI_MUTATOR_PARKED;
     gooi_heap_broadcast(heap, &heap->parked);
     gooi_safepoint_wait(heap);
@@ -48,11 +58,89 @@ static void safepoint_park(GooGcMutator *m) {
     }
 }
 
+/* --- threads of several heaps --- */
+
+static bool thread_has_one_heap(void) {
+    return gooi_thread_mutators == NULL || gooi_thread_mutators->next_of_thread == NULL;
+}
+
+/* A heap whose lock this thread has is one whose callback it is in: that goes on. */
+static bool thread_rests_in(const GooGcMutator *m) {
+    return m->state == GOOI_MUTATOR_BLOCKING && m->blocking_depth == 0 &&
+           !gooi_heap_is_mine(m->heap);
+}
+
+GOOI_NEVER_INLINE void gooi_thread_rest(const GooGcHeap *but) {
+    for (GooGcMutator *m = gooi_thread_mutators; m != NULL; m = m->next_of_thread) {
+        if (m->heap != but && m->state == GOOI_MUTATOR_RUNNING && !gooi_heap_is_mine(m->heap)) {
+            gooi_mutator_save_stack(m, __builtin_dwarf_cfa());
+            gooi_heap_lock(m->heap);
+            m->state = GOOI_MUTATOR_BLOCKING;
+            gooi_heap_broadcast(m->heap, &m->heap->parked);
+            gooi_heap_unlock(m->heap);
+        }
+    }
+}
+
+/* False: its world is being stopped, or somebody has its lock. Never waits. */
+static bool thread_try_rise_in(GooGcMutator *m) {
+    if (!gooi_heap_try_lock(m->heap)) {
+        return false;
+    }
+    bool free = !m->heap->stopping;
+    if (free) {
+        m->state = GOOI_MUTATOR_RUNNING;
+    }
+    gooi_heap_unlock(m->heap);
+    return free;
+}
+
+/* Goes on in the heaps in which it rests; the one that it found standing still, or NULL. */
+static GooGcHeap *thread_try_rise(void) {
+    GooGcMutator *m = gooi_thread_mutators;
+    while (m != NULL && (!thread_rests_in(m) || thread_try_rise_in(m))) {
+        m = m->next_of_thread;
+    }
+    return m != NULL ? m->heap : NULL;
+}
+
+/* Until the heap may be used; in all heaps, so that nobody waits for this thread. */
+static void thread_rest_for(GooGcHeap *heap) {
+    gooi_thread_rest(NULL);
+    gooi_heap_lock(heap);
+    gooi_safepoint_wait(heap);
+    gooi_heap_unlock(heap);
+}
+
+static void thread_rise_in_one(GooGcMutator *m) {
+    gooi_heap_lock(m->heap);
+    gooi_safepoint_wait(m->heap);
+    m->state = GOOI_MUTATOR_RUNNING;
+    gooi_heap_unlock(m->heap);
+}
+
+/* Goes on in all heaps at once (WORLD-4). */
+void gooi_thread_rise(void) {
+    GooGcHeap *still;
+    GooGcMutator *only = thread_has_one_heap() ? gooi_thread_mutators : NULL;
+    if (only != NULL && thread_rests_in(only)) {
+        thread_rise_in_one(only);
+    }
+    while ((still = thread_try_rise()) != NULL) {
+        thread_rest_for(still);
+    }
+}
+
 /* Stands still for as long as somebody wants that. */
 void gooi_safepoint_park(GooGcMutator *m) {
-    gooi_heap_lock(m->heap);
-    safepoint_park(m);
-    gooi_heap_unlock(m->heap);
+    if (thread_has_one_heap()) {
+        gooi_heap_lock(m->heap);
+        safepoint_park(m);
+        gooi_heap_unlock(m->heap);
+    } else {
+        gooi_thread_rest(NULL);
+        gooi_thread_rise();
+    }
 }
 
 /* --- the collector's side --- */
@@ -85,7 +173,7 @@ static void world_name_late(GooGcHeap *heap, const GooGcMutator *self) {
 
 /* Stops every mutator but `self`, the calling thread's or NULL, under the lock taken once. Where
  * another thread was about to do the same, that comes first. False: a collection ran meanwhile. */
-bool gooi_world_stop(GooGcHeap *heap, GooGcMutator *self) {
+static bool world_stop(GooGcHeap *heap, GooGcMutator *self) {
     uint64_t cycles = heap->stats.collections_full;
     if (self != NULL && self->state == GOOI_MUTATOR_RUNNING) {
         safepoint_park(self);
@@ -116,6 +204,26 @@ void gooi_world_resume(GooGcHeap *heap) {
     gooi_heap_broadcast(heap, &heap->resumed);
 }
 
+/* Takes the lock and stops the world, the calling thread RUNNING in its other heaps. The lock is
+ * taken in any case. False: a collection ran meanwhile. */
+bool gooi_world_lock_and_stop(GooGcHeap *heap, GooGcMutator *self) {
+    for (;;) {
+        gooi_thread_rest(heap);
+        gooi_heap_lock(heap);
+        if (!world_stop(heap, self)) {
+            return false;
+        }
+        GooGcHeap *still = thread_try_rise();
+        if (still == NULL) {
+            return true;
+        }
+        gooi_world_resume(heap);
+        gooi_heap_unlock(heap);
+        thread_rest_for(still);
+        gooi_thread_rise();
+    }
+}
+
 /* For what looks at the whole heap: the calling thread's own memory is taken off the fast path, so
  * that a callback which allocates is told. */
 bool gooi_world_enter(GooGcHeap *heap) {
@@ -123,8 +231,9 @@ bool gooi_world_enter(GooGcHeap *heap) {
         return false;
     }
     GooGcMutator *self = gooi_mutator_here(heap);
-    gooi_heap_lock(heap);
-    while (!gooi_world_stop(heap, self)) {
+    while (!gooi_world_lock_and_stop(heap, self)) {
+        gooi_heap_unlock(heap);
+        gooi_thread_rise();
     }
     heap->collecting = true;
     gooi_alloc_hide_here(heap);

@@ -39,6 +39,15 @@
  * takes a GooGcHeap: any thread, attached or not; it waits while a collection runs. Several threads
  * may use one heap; what they do to one object at a time is theirs to order. After fork the child's
  * one thread goes on; the others are detached there. Cost, unless it says otherwise: O(1).
+ *
+ * A thread may be attached to several heaps. It stands still in all of them while it waits in one:
+ * a call that may collect or that waits in one heap (attach, the end of a blocking region) is a
+ * safepoint of all. Callbacks run with their heap's lock: one that waits for another heap can wait
+ * for ever.
+ *
+ * A panic handler that leaves a callback of a collection by longjmp leaves the heap in the middle
+ * of it, and so does a thread that ends there: the heap is lost and can't be destroyed; other
+ * threads that call it panic, a second later at most.
  */
 #ifndef GOO_GC_H
 #define GOO_GC_H
@@ -169,8 +178,8 @@ GOO_API void goo_gc_blocking_end(GooGcMutator *m);
 /* Adds the words of [low, high) to what is scanned conservatively: a fiber's stack. With
  * `scan_stacks` a collection on a stack that is neither the thread's own nor known here is a panic;
  * while a fiber runs, of the thread's own stack only what was added is scanned. Fails:
- * GOO_ERR_INVALID_ARGUMENT (empty, misaligned to pointers, or `low` known already or not at all),
- * GOO_ERR_NO_MEMORY. */
+ * GOO_ERR_INVALID_ARGUMENT (empty, misaligned to pointers, or `low` known already or not at all; in
+ * a blocking region or a callback; from another thread), GOO_ERR_NO_MEMORY. */
 GOO_API GooStatus goo_gc_add_stack(GooGcMutator *m, const void *low, const void *high);
 GOO_API GooStatus goo_gc_remove_stack(GooGcMutator *m, const void *low);
 
@@ -264,8 +273,9 @@ GOO_API void goo_gc_barrier(GooGcMutator *m, void *object);
 
 /* Registers the address of a slot or of a plain pointer; it is read at each collection until it is
  * removed. Fails: GOO_ERR_INVALID_ARGUMENT (NULL; or remove of what was not added),
- * GOO_ERR_NO_MEMORY. Cost: add O(1); remove looks from the newest backwards, and moves the newest
- * into the gap: O(1) where roots go in the reverse order of their coming. */
+ * GOO_ERR_NO_MEMORY, GOO_ERR_BUSY (in a trace or root callback). Cost: add O(1);
+ * remove looks from the newest backwards, and moves the newest into the gap: O(1) where roots go in
+ * the reverse order of their coming. */
 GOO_API GooStatus goo_gc_root_add(GooGcHeap *heap, void *slot);
 GOO_API GooStatus goo_gc_root_add_pointer(GooGcHeap *heap, void *pointer);
 GOO_API GooStatus goo_gc_root_remove(GooGcHeap *heap, void *slot_or_pointer);
