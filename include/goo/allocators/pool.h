@@ -40,9 +40,9 @@ typedef struct GooPoolOptions {
 GOO_API GooAllocator *goo_pool_allocator_create(size_t object_size, size_t objects_per_block);
 
 /* The same over a parent (NULL: this thread's allocator), which must outlive it. Fails also with
- * EINVAL for an alignment that is none or NULL options. Threads: any for a thread_safe pool. It asks
- * its parent without its lock, so that the parent's handlers and observers may use the pool; a
- * parent that is not thread-safe it asks from one thread at a time. */
+ * EINVAL for an alignment that is none or NULL options. Threads: any for a thread_safe pool, which
+ * asks its parent without its lock, so that the parent's handlers and observers may use the pool; a
+ * parent that is not thread-safe is asked by one thread at a time. */
 GOO_API GooAllocator *goo_pool_allocator_create_with(GooAllocator *parent,
                                                      const GooPoolOptions *options);
 

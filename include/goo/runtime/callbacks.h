@@ -56,8 +56,9 @@ typedef struct GooMemoryEvent {
 typedef void (*GooObserverFn)(const GooMemoryEvent *event, void *user);
 
 /* False refuses the allocation: NULL, ENOMEM, counted as failed; the strategy does not try it
- * again, NOFAIL and PANIC panic, and no OUT_OF_MEMORY is delivered. Asked before ALLOC and REALLOC, growth and shrinkage
- * in place included; `ptr` of a REALLOC is not yet known. Freeing can't be refused. */
+ * again, NOFAIL and PANIC panic, and no OUT_OF_MEMORY is delivered. Asked before ALLOC and REALLOC,
+ * growth and shrinkage in place included; `ptr` of a REALLOC is not yet known. Freeing can't be
+ * refused. */
 typedef bool (*GooInterceptFn)(const GooMemoryEvent *event, void *user);
 
 /* Adds an observer of the kinds in `kinds`: 1u << kind, or'ed; or GOO_EVENT_ALL.
