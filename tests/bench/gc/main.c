@@ -6,8 +6,8 @@
  *                                                           collections
  *
  * Times are of the whole process, the heap's beginning included and its end not; the peak is the
- * kernel's high-water mark of resident memory. MARKERS 0: the side's default. Exit code 3: there was
- * not enough memory. The process is run for this alone, so it starts afresh.
+ * kernel's high-water mark of resident memory. MARKERS 0: the side's default. Exit code 3: there
+ * was not enough memory. The process is run for this alone, so it starts afresh.
  */
 #define _GNU_SOURCE
 #include <inttypes.h>

@@ -1,5 +1,5 @@
-/* Boehm's side: its own inline allocation for nodes (gc_inline.h; it has none for leaves outside of its
- * own thread-local lists), no byte added to objects for pointers past their end.
+/* Boehm's side: its own inline allocation for nodes (gc_inline.h; it has none for leaves outside of
+ * its thread-local lists), no byte added to objects for pointers past their end.
  *
  * It has no ephemerons. A table of facts is one of disappearing links: the entry's key is hidden
  * and the collector clears it when the key dies; the value is held by the entry until the table
