@@ -113,7 +113,7 @@ def main():
     parser.add_argument("--update", action="store_true")
     parser.add_argument("--kept", default=KEPT, help="another file than instructions.txt")
     parser.add_argument("cases", nargs="*", metavar="CASE")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     made_with = tools(options.program)
     if options.update:
         write_kept(options.kept, made_with, count_all(options.program, []))

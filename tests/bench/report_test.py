@@ -9,7 +9,9 @@ phone, in light and in dark, and its letters are measured. Without Chromium the 
 are skipped, and say so. Prints TAP.
 """
 
+import contextlib
 import html.parser
+import io
 import json
 import math
 import os
@@ -22,6 +24,7 @@ import tempfile
 import bench
 import charts
 import figures
+import instructions
 import report
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -281,6 +284,23 @@ def growth_is_of_the_whole_cost(run, text):
         expect(figures.growth(rows[:2]) == [], "three sizes at least")
 
 
+def instruction_counts_are_compared(run, text):
+    kept = {"a": 100.0, "b": 5.0}
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        same = instructions.compare(kept, {"a": 100.9, "b": 5.2, "new": 3.0})
+        fewer = instructions.compare(kept, {"a": 80.0})
+        more = [instructions.compare(kept, one) for one in ({"a": 101.1}, {"b": 5.4})]
+    expect(same and fewer and more == [False, False], same, fewer, more)
+    for line in ("new: not kept yet", "a: fewer", "b: MORE"):
+        expect(line in said.getvalue(), line, said.getvalue())
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "kept.txt")
+        instructions.write_kept(path, "gcc 1; libc 2", kept)
+        expect(instructions.read_kept(path) == ("gcc 1; libc 2", kept), path)
+    expect(len(instructions.read_kept(instructions.KEPT)[1]) >= 10, "the file that is kept")
+
+
 def chromium_shows_the_numbers(run, text):
     expect_everything(Page(opened(text)), run)
 
@@ -300,7 +320,8 @@ def the_dark_is_dark_and_legible(run, text):
 CASES = (a_page_needs_no_network_and_no_script, a_page_shows_the_numbers,
          texts_of_a_run_are_escaped, a_run_without_peers_makes_a_page,
          a_recorded_run_is_written_as_it_was_read,
-         ratios_are_to_the_best_peer_whichever_way_is_better, growth_is_of_the_whole_cost)
+         ratios_are_to_the_best_peer_whichever_way_is_better, growth_is_of_the_whole_cost,
+         instruction_counts_are_compared)
 BROWSER_CASES = (chromium_shows_the_numbers, a_phone_shows_all_of_it, the_dark_is_dark_and_legible)
 
 
