@@ -1,7 +1,7 @@
 /* Measuring a cell: sides take turns within a round, and begin with another one each time.
  *
  * As much memory: both sides are told the same heap size first, but what a process takes is the
- * kernel's word. In the warm-up Goo's heap is made larger or smaller until its process takes half a
+ * kernel's word. In the warm-up Goo's heap is made larger or smaller until its process takes one
  * per cent less than Boehm's, each with its tables and whatever else it has.
  */
 #define _DEFAULT_SOURCE
@@ -10,7 +10,7 @@
 #include <sys/mman.h>
 
 enum { FITS_MAX = 5 };
-#define CELL_MARGIN 200 /* one part in so many: a run is not like another to the page */
+#define CELL_MARGIN 100 /* one part in so many: a run is not like another to the page */
 
 static const char *const side_names[CELL_SIDES] = {"goo", "boehm", "goo", "boehm", "malloc"};
 
