@@ -40,9 +40,18 @@ void gooi_lock_thread_panics(void); /* of every heap that this thread has locked
 bool gooi_lock_is_given_up(GooGcHeap *heap);
 void gooi_lock_lose(GooGcHeap *heap); /* this thread ends, and has it */
 
+/* This thread marks for a collector, who has the lock and waits for it: what the lock would keep
+ * others from is kept from already. */
+static inline bool gooi_heap_is_helped_here(const GooGcHeap *heap) {
+    return GOOI_UNLIKELY(gooi_helped_heap == heap);
+}
+
 /* False: another thread has it. */
 static inline bool gooi_heap_try_lock(GooGcHeap *heap) {
     uintptr_t me = gooi_thread_here(), nobody = 0;
+    if (gooi_heap_is_helped_here(heap)) {
+        return true;
+    }
     if (atomic_load_explicit(&heap->lock_owner, memory_order_relaxed) != me &&
         !atomic_compare_exchange_strong(&heap->lock_owner, &nobody, me)) {
         return false;
@@ -58,7 +67,7 @@ static inline void gooi_heap_lock(GooGcHeap *heap) {
 }
 
 static inline void gooi_heap_unlock(GooGcHeap *heap) {
-    if (--heap->lock_depth == 0) {
+    if (!gooi_heap_is_helped_here(heap) && --heap->lock_depth == 0) {
         atomic_exchange(&heap->lock_owner, 0);
         if (GOOI_UNLIKELY(atomic_load(&heap->lock_waiters) != 0)) {
             gooi_heap_wake_waiters(heap);
@@ -67,7 +76,8 @@ static inline void gooi_heap_unlock(GooGcHeap *heap) {
 }
 
 static inline bool gooi_heap_is_mine(const GooGcHeap *heap) {
-    return atomic_load_explicit(&heap->lock_owner, memory_order_relaxed) == gooi_thread_here();
+    return atomic_load_explicit(&heap->lock_owner, memory_order_relaxed) == gooi_thread_here() ||
+           gooi_heap_is_helped_here(heap);
 }
 
 /* Whether `m` is the calling thread's: any other is a mistake of the caller's. */

@@ -322,10 +322,10 @@ void gooi_mark_all(GooGcVisitor *v) {
     } while (mark_take_dropped(v));
 }
 
-/* Marks what the words of [low, high) point to or into. */
-__attribute__((no_sanitize("address"))) void gooi_mark_conservative(GooGcVisitor *v,
-                                                                      const void *low,
-                                                                      const void *high) {
+/* Marks what the words of [low, high) point to or into. A stack is read across the gaps that the
+ * sanitizer leaves between variables, and while its thread, in a blocking region, writes to it. */
+__attribute__((no_sanitize("address"))) __attribute__((no_sanitize("thread"))) void
+gooi_mark_conservative(GooGcVisitor *v, const void *low, const void *high) {
     const GooiPointer *word = (const GooiPointer *)(((uintptr_t)low + sizeof(void *) - 1) &
                                                     ~(uintptr_t)(sizeof(void *) - 1));
     const GooiPointer *end = high;

@@ -14,6 +14,7 @@
 
 #include <string.h>
 
+#include "gc/lock.h"
 #include "gc/mark.h"
 #include "runtime/globals.h"
 
@@ -142,8 +143,10 @@ static void team_help(GooiMarkTeam *team, GooiHelper *helper) {
     visitor.phase = team->phase;
     team->wanted--;
     team->members++;
+    gooi_helped_heap = team->heap;
     gooi_platform_mutex_unlock(&team->lock);
     gooi_mark_drain_shared(&visitor);
+    gooi_helped_heap = NULL;
     gooi_platform_mutex_lock(&team->lock);
 }
 

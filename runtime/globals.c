@@ -25,6 +25,7 @@ GooGcHeap *gooi_heaps = NULL;
 atomic_flag gooi_heaps_lock = ATOMIC_FLAG_INIT;
 bool gooi_fork_registered = false;
 GooiMarkTeam *gooi_mark_team = NULL;
+GOOI_THREAD_LOCAL const GooGcHeap *gooi_helped_heap = NULL;
 _Atomic size_t gooi_heaps_accounted = 0;
 _Atomic size_t gooi_heaps_external = 0;
 

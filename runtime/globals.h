@@ -157,6 +157,7 @@ extern bool gooi_fork_registered;
 /* The threads that help to mark (gc/team.h). */
 typedef struct GooiMarkTeam GooiMarkTeam;
 extern GooiMarkTeam *gooi_mark_team; /* while there are heaps */
+extern GOOI_THREAD_LOCAL const GooGcHeap *gooi_helped_heap; /* that this thread helps to mark */
 
 /* What the accounts of all heaps hold (gc/account.c), and the external part of it. */
 extern _Atomic size_t gooi_heaps_accounted;

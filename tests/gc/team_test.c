@@ -128,6 +128,50 @@ GOO_TEST(gc_team, wide_arrays) {
     goo_gc_heap_destroy(heap);
 }
 
+/* Trace callbacks may ask what an object is, on whichever thread they run; they make nothing. */
+typedef struct Asker {
+    const GooGcType *type;
+    struct Asker *left, *right;
+} Asker;
+
+static GooGcHeap *team_asked;
+static _Atomic size_t team_wrong;
+
+static void team_ask(void *object, GooGcVisitor *v) {
+    Asker *asker = object;
+    team_wrong += goo_gc_size_of(team_asked, object) != sizeof(Asker) + 8;
+    team_wrong += goo_gc_base_of(team_asked, &asker->left) != object;
+    team_wrong += goo_gc_roots_add(team_asked, NULL, NULL) == GOO_OK;
+    goo_gc_visit_pointer(v, &asker->left);
+    goo_gc_visit_pointer(v, &asker->right);
+}
+
+static Asker *team_askers(GooGcMutator *m, const GooGcType *type, int depth) {
+    Asker *asker = goo_gc_alloc(m, type, 0);
+    if (depth > 0) {
+        GOO_GC_SET(m, asker, left, team_askers(m, type, depth - 1));
+        GOO_GC_SET(m, asker, right, team_askers(m, type, depth - 1));
+    }
+    return asker;
+}
+
+GOO_TEST(gc_team, callbacks_ask_on_every_marker) {
+    static const GooGcType type = {.name = "asker", .size = sizeof(Asker),
+                                   .layout = GOO_GC_LAYOUT_TRACE, .trace = team_ask};
+    GooGcHeap *heap = team_asked = heap_of("markers=4,verify");
+    GooGcMutator *m = goo_gc_attach(heap);
+    heap->team_heap_min = 0;
+    goo_gc_disable(heap);
+    goo_gc_push(m, team_askers(m, &type, 14));
+    goo_gc_enable(heap);
+    for (int round = 0; round < 10; round++) {
+        CHECK_EQ(goo_gc_collect(m, GOO_GC_FULL), GOO_OK);
+        CHECK_EQ(goo_gc_get_stats(heap).objects_live, (2 << 14) - 1);
+    }
+    CHECK_EQ(team_wrong, 0);
+    goo_gc_heap_destroy(heap);
+}
+
 /* Heaps that collect at the same time share one pool: one has helpers, the others do without. */
 static void *team_collect_a_lot(void *arg) {
     (void)arg;
