@@ -19,6 +19,7 @@ import datetime
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -39,9 +40,9 @@ TYPICAL = {"alloc": (150, 35), "gc": (420, 6), "pause": (60, 2), "mark": (60, 8)
 PEERS = {"glibc": "the C library", "mimalloc": "Debian: libmimalloc2.0",
          "jemalloc": "Debian: libjemalloc2", "tcmalloc": "Debian: libtcmalloc-minimal4",
          "snmalloc": "--peer LIBRARY", "rpmalloc": "--peer LIBRARY", "Boehm": "Debian: libgc-dev",
-         "clox": "--peer clox=PROGRAM, the book's Lox"}
+         "Lua": "Debian: lua5.4", "clox": "--peer clox=PROGRAM, the book's Lox"}
 PEERS_OF = {"alloc": ("glibc", "mimalloc", "jemalloc", "tcmalloc", "snmalloc", "rpmalloc"),
-            "gc": ("Boehm", "mimalloc"), "pause": ("Boehm",), "lox": ("clox",)}
+            "gc": ("Boehm", "mimalloc"), "pause": ("Boehm",), "lox": ("Lua", "clox")}
 
 
 # --- the time left ---
@@ -170,6 +171,8 @@ def command_of(name, options, lox_json):
         command = [sys.executable, os.path.join(HERE, "lox.py"), options.programs[name], "--json",
                    lox_json]
         peers = [peer for peer in options.peer if not is_library(peer)]
+        lua = shutil.which("lua5.4")
+        peers += [f"lua={lua}"] if lua else []
     else:
         command = [options.programs[name]]
         peers = [peer for peer in options.peer if is_library(peer) and name == "alloc"]

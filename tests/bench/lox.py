@@ -4,7 +4,8 @@
     lox.py LOX_BINARY [--peer NAME=BINARY]... [--rounds 5] [--json FILE] [--quick]
            [--any-output] [PATH...]
 
-Without --peer the environment variable GOO_LOX_PEER names one (BINARY or NAME=BINARY), if set.
+The environment variable GOO_LOX_PEER names one more (BINARY or NAME=BINARY), if set. A peer called
+lua runs the same programs in Lua (lua/NAME.lua); where one is missing it is left out.
 Each round runs every binary once, A B A B, so that a slow minute of the machine meets all of them;
 a round of warm-up comes first. A figure is user plus system time of the process; a ratio is the
 median of the rounds' ratios, ours to the peer's: below 1 we are faster. Peak memory is the
@@ -30,6 +31,8 @@ import tempfile
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 PROGRAMS = os.path.join(ROOT, "examples", "lox", "scripts", "bench")
+
+LUA_PROGRAMS = os.path.join(HERE, "lua")
 
 PTRACE_CONT, PTRACE_SEIZE = 7, 0x4206
 PTRACE_O_TRACEEXIT, PTRACE_EVENT_EXIT = 0x40, 6
@@ -129,6 +132,10 @@ class Program:
         recorded = re.findall(r"// out: (.*)$", text, re.MULTILINE)
         self.output = "".join(line + "\n" for line in recorded) or None
 
+    def path_for(self, name):
+        """The same program in the language of that binary."""
+        return os.path.join(LUA_PROGRAMS, self.name + ".lua") if name == "lua" else self.path
+
 
 def progress(text):
     """Shows what runs: on a terminal in one line that is overwritten, else not at all."""
@@ -154,7 +161,7 @@ def measure(program, binaries, rounds, warm_up, any_output):
         for name, binary in binaries.items():
             progress("%s: %s, %s" % (program.name, "warm-up" if number < 0 else
                                      "round %d of %d" % (number + 1, rounds), name))
-            result = run(binary, program.path)
+            result = run(binary, program.path_for(name))
             if expected is None:
                 expected = result["output"]
             if result["output"] != expected and not any_output:
@@ -273,8 +280,8 @@ def parse_options(arguments):
         options.rounds = 1
     if options.rounds < 1:
         parser.error("--rounds must be at least 1")
-    if not options.peer and os.environ.get("GOO_LOX_PEER"):
-        options.peer = [os.environ["GOO_LOX_PEER"]]
+    if os.environ.get("GOO_LOX_PEER"):
+        options.peer.append(os.environ["GOO_LOX_PEER"])
     options.binaries = {"lox": options.binary}
     for text in options.peer:
         name, binary = peer_of(text)
@@ -288,6 +295,9 @@ def parse_options(arguments):
     options.programs = [Program(path) for path in program_paths(options.paths or [PROGRAMS])]
     if not options.programs:
         parser.error("no program found")
+    if not all(os.path.exists(program.path_for("lua")) for program in options.programs):
+        if options.binaries.pop("lua", None):
+            print("lua is left out: not every program is in lua/", file=sys.stderr)
     return options
 
 
