@@ -3,6 +3,7 @@
  * With one marking thread a row is processor time, with the default number time by the clock, as
  * the verdicts are; explicit frees, which know no heap size, stand beside both.
  */
+#define _DEFAULT_SOURCE
 #include "tests/bench/gc/cell.h"
 
 typedef struct RowSide {

@@ -1,4 +1,5 @@
 /* Boehm's side: a heap expanded to its size at once; nodes are scanned conservatively. */
+#define _DEFAULT_SOURCE
 #include "tests/bench/bench.h"
 #include "tests/bench/pause/side.h"
 

@@ -1,4 +1,5 @@
 /* Goo's side: a heap of fixed size; typed nodes with two references. */
+#define _DEFAULT_SOURCE
 #include "tests/bench/bench.h"
 #include "tests/bench/pause/side.h"
 
