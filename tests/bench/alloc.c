@@ -29,8 +29,9 @@ enum {
 };
 
 static const Workload *const workloads[] = {&workload_bump,   &workload_pair,    &workload_batch,
-                                            &workload_random, &workload_threads, &workload_phases,
-                                            &workload_bundle, &workload_churn,   &workload_trees};
+                                            &workload_random, &workload_grow,    &workload_threads,
+                                            &workload_phases, &workload_bundle,  &workload_churn,
+                                            &workload_trees};
 
 /* --- allocators that several workloads open --- */
 

@@ -64,7 +64,7 @@ typedef struct Workload {
 
 extern const Workload workload_bump, workload_pair, workload_batch, workload_random;
 extern const Workload workload_threads, workload_phases, workload_bundle;
-extern const Workload workload_churn, workload_trees;
+extern const Workload workload_churn, workload_trees, workload_grow;
 
 /* Allocators that several workloads open. */
 GooAllocator *open_system(void);
