@@ -11,6 +11,7 @@ const goo = @import("goo");
 const c = goo.c;
 
 extern fn bench_bridge_now_ns() f64;
+extern fn bench_bridge_row(allocator: [*:0]const u8, way: [*:0]const u8, role: c_int, ns: f64) void;
 extern fn bench_bridge_front_door(
     a: *c.GooAllocator,
     blocks: [*]?*anyopaque,
@@ -27,6 +28,11 @@ extern fn bench_bridge_calls(
     size: usize,
     log2_align: u8,
 ) void;
+
+/// As BenchRole of tests/bench/bench.h.
+const role_goo = 0;
+const role_peer = 1;
+const role_bare = 2;
 
 const Block = struct { words: [8]u64 };
 const batch = 256;
@@ -183,18 +189,18 @@ fn run(samples: usize, rounds: usize) !void {
             m.zig,
             m.above / 2,
         );
+        bench_bridge_row(case.name, "C", role_goo, m.door);
+        bench_bridge_row(case.name, "C, bridge", role_goo, m.calls);
+        bench_bridge_row(case.name, "Zig", role_goo, m.zig);
     }
     _ = c.printf("\n%-26s %10s\n", "Zig's own", "Zig");
-    _ = c.printf(
-        "%-26s %10.2f\n",
-        "c_allocator (malloc)",
-        measureZig(std.heap.c_allocator, samples, rounds),
-    );
-    _ = c.printf(
-        "%-26s %10.2f\n",
-        "smp_allocator",
-        measureZig(std.heap.smp_allocator, samples, rounds),
-    );
-    _ = c.printf("%-26s %10.2f\n", "ArenaAllocator", measureArena(samples, rounds));
-    _ = c.printf("%-26s %10.2f\n", "MemoryPool, no interface", measurePool(samples, rounds));
+    reportZig("c_allocator (malloc)", role_peer, measureZig(std.heap.c_allocator, samples, rounds));
+    reportZig("smp_allocator", role_peer, measureZig(std.heap.smp_allocator, samples, rounds));
+    reportZig("ArenaAllocator", role_peer, measureArena(samples, rounds));
+    reportZig("MemoryPool, no interface", role_bare, measurePool(samples, rounds));
+}
+
+fn reportZig(name: [*:0]const u8, role: c_int, ns: f64) void {
+    _ = c.printf("%-26s %10.2f\n", name, ns);
+    bench_bridge_row(name, "", role, ns);
 }

@@ -7,18 +7,30 @@
 #include "goo/bridge.h"
 #include "goo/runtime/memory.h"
 
-#include <time.h>
+#include "bench.h"
 
 double bench_bridge_now_ns(void);
+void bench_bridge_row(const char *allocator, const char *way, int role, double ns);
 void bench_bridge_front_door(GooAllocator *a, void **blocks, size_t batch, size_t rounds,
                              size_t size, size_t alignment);
 void bench_bridge_calls(GooAllocator *a, void **blocks, size_t batch, size_t rounds, size_t size,
                         uint8_t log2_align);
 
 double bench_bridge_now_ns(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+    return bench_now_ns();
+}
+
+/* A figure for a program to read (bench.h). `way` may be empty; `role` is a BenchRole. */
+void bench_bridge_row(const char *allocator, const char *way, int role, double ns) {
+    char subject[80];
+    snprintf(subject, sizeof subject, "%s%s%s%s", role == BENCH_GOO ? "goo " : "", allocator,
+             way[0] == '\0' ? "" : ", ", way);
+    bench_row(&(BenchRow){.workload = "64-byte blocks from Zig",
+                          .subject = subject,
+                          .unit = "ns",
+                          .role = (BenchRole)role,
+                          .value = {ns, ns, ns},
+                          .rounds = 1});
 }
 
 /* `rounds` times: `batch` allocations, each written to, then their frees. */
