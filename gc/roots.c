@@ -147,7 +147,7 @@ static void roots_visit_frames(const GooGcMutator *m, GooGcVisitor *v) {
 __attribute__((no_sanitize("address"))) __attribute__((no_sanitize("thread"))) static void
 roots_visit_words(const GooGcMutator *m, const void *low, const void *high, GooGcVisitor *v) {
     goo_gc_visit_conservative(v, low, high);
-    void *const *word = low, *frame_low, *frame_high;
+    void *const *word = low, *frame_low = NULL, *frame_high = NULL;
     for (; m->fake_stack != NULL && (const void *)(word + 1) <= high; word++) {
         if (gooi_fake_stack_frame(m->fake_stack, *word, &frame_low, &frame_high)) {
             goo_gc_visit_conservative(v, frame_low, frame_high);
