@@ -4,7 +4,7 @@
  * nothing. Dead objects of blocks that have not been swept yet do not count: their colour is not
  * the current one, and nothing young can be in such a block (BLOCK-1).
  *
- * Threads: the mutator's, or the collector while it is stopped.
+ * Threads: the public calls any, under the heap's lock; the others whoever has it, or a marker.
  */
 #include "gc/heap.h"
 #include "gc/lock.h"

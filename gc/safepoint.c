@@ -1,4 +1,4 @@
-/* The heap's lock, and stopping the world.
+/* Stopping the world, under the heap's lock (gc/lock.h).
  *
  * Whoever needs every thread to stand still takes the lock, says so, and waits until no mutator but
  * its own is RUNNING. Mutators stop by themselves: at a safepoint, in the slow path of an
@@ -10,16 +10,16 @@
  *   mutator     runs … sees poll ── lock ── PARKED, signal ── wait(resumed) ── RUNNING …
  *
  * The lock is held from the stop to the end, so that threads which are not attached, and calls that
- * need no mutator, wait as well. It nests, because a collection's callbacks may call what locks.
+ * need no mutator, wait as well.
  *
- * WORLD-1  while `stopping` holds and its owner has returned from world_stop, no mutator is
- *          RUNNING but the owner's.
- * WORLD-2  a mutator's `poll` is set only while `stopping` is.
  * A thread that is attached to several heaps stands still in all of them before it waits for one:
  * else two threads, each waiting for the other in another heap, would do so for ever. It goes on in
  * all at once. Whoever has stopped a world goes on in its other heaps first, as callbacks may use
  * them; where one of these stands still, it lets the world go and tries again after that.
  *
+ * WORLD-1  while `stopping` holds and its owner has returned from world_stop, no mutator is
+ *          RUNNING but the owner's.
+ * WORLD-2  a mutator's `poll` is set only while `stopping` is.
  * WORLD-3  nobody waits for a condition with the lock taken more than once.
  * WORLD-4  who waits for a world to stop or to go on is RUNNING in no other heap, but for those in
  *          whose callback it is.

@@ -3,7 +3,7 @@
  * They come from the heap's side allocator and count as metadata. Growth doubles; a failure leaves
  * the array as it was. Nothing shrinks: these tables are small beside the heap they describe.
  *
- * Threads: the mutator's only.
+ * Threads: whoever has the heap's lock, or owns the array: a mutator's temporaries are its own.
  */
 #include <string.h>
 
