@@ -147,6 +147,17 @@ void gooi_finalize_queue_visit(GooGcHeap *heap, GooGcVisitor *v);
 const char *gooi_finalize_queue_fault(const GooGcHeap *heap);
 void gooi_finalize_queue_deinit(GooGcHeap *heap);
 
+/* finalize.c */
+bool gooi_finalize_reserve(GooGcHeap *heap);
+void gooi_finalize_add(GooGcHeap *heap, void *object); /* NULL: it could not be made */
+void gooi_finalize_dead(GooGcHeap *heap);
+void gooi_finalize_all(GooGcHeap *heap);
+
+/* intern.c */
+void gooi_intern_drop_dead(GooGcHeap *heap);
+bool gooi_intern_is_sound(const GooGcHeap *heap); /* INTERN-1, INTERN-2 */
+void gooi_intern_deinit(GooGcHeap *heap);
+
 /* weak_verify.c */
 bool gooi_weak_is_weak(const GooGcType *type);
 const char *gooi_weak_fault(const GooGcHeap *heap, const void *object);
