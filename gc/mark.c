@@ -189,7 +189,7 @@ static GOOI_NEVER_INLINE void mark_look(GooGcVisitor *v, MarkSample *sample, uin
         /* A step of hysteresis, so that a heap in between does not flip at every look. */
         v->scattered = v->heap->used_bytes > GOOI_CACHED_HEAP &&
                        sample->far > (v->scattered ? GOOI_SAMPLES / 4 : GOOI_SAMPLES / 2);
-        v->backwards = sample->ahead > 0;
+        v->backwards = sample->ahead == 0 ? v->backwards : sample->ahead > 0;
         sample->looks = sample->far = 0;
         sample->ahead = 0;
     }
