@@ -14,6 +14,15 @@
  * the same limit. A block is freed after its record is gone, so that whatever its allocator calls
  * finds the table in order.
  *
+ * A realloc takes its block's record out of the table before it calls the allocator, and adds it
+ * again when that is done or has failed; meanwhile the bytes are pending. Else another thread could
+ * be given the address that the block moves away from, for the same owner, and the table would have
+ * two records that only their sizes tell apart. So a call that meets a realloc of the same block
+ * finds no such block, whatever the timing, and panics before anything has changed.
+ *
+ *   realloc ─▶ record out, its bytes pending ─▶ allocator ─▶ record of what came of it
+ *                                                └ left by a panic: the old record (pending.h)
+ *
  * Threads: any mutator's. The table is under the heap's lock, which is not held while an allocator
  * is called, except for blocks of the dead: they are freed on the thread that collects, while the
  * world stands still.
@@ -26,6 +35,7 @@
 #include "goo/runtime/memory.h"
 #include "runtime/bits.h"
 #include "runtime/globals.h"
+#include "runtime/pending.h"
 
 #define GOOI_OWNED_SIZE_MAX (((uint64_t)1 << GOOI_OWNED_SIZE_BITS) - 1)
 
@@ -55,6 +65,7 @@ static GooGcHeap *owned_heap_to_grow(GooGcMutator *m, const char *call) {
 /* --- a request in its steps --- */
 
 typedef struct OwnedRequest {
+    GooiPending pending;     /* first: recovered from its address; a realloc's */
     GooGcMutator *m;
     void *owner;
     bool refused;            /* no owner: nothing can help */
@@ -64,10 +75,21 @@ typedef struct OwnedRequest {
     bool tried;              /* and was asked, or would have refused */
     void *block;             /* NULL before an alloc; its outcome */
     size_t old_size, size;
+    bool grown;              /* its growth is counted */
 } OwnedRequest;
 
+/* What counts here, and not with an attachment, of what the request grows by. */
 static size_t owned_growth(const OwnedRequest *r) {
-    return r->size > r->old_size ? r->size - r->old_size : 0;
+    return !r->attached && r->size > r->old_size ? r->size - r->old_size : 0;
+}
+
+static void owned_add_pending(GooGcHeap *heap, size_t bytes) {
+    atomic_fetch_add_explicit(&heap->owned.pending_bytes, bytes, memory_order_relaxed);
+}
+
+/* They are in the table now, or nowhere. */
+static void owned_end_pending(GooGcHeap *heap, size_t bytes) {
+    atomic_fetch_sub_explicit(&heap->owned.pending_bytes, bytes, memory_order_relaxed);
 }
 
 /* Runs a step, and once more after a collection. */
@@ -103,22 +125,29 @@ static void owned_unprepare(GooGcHeap *heap, const OwnedRequest *r) {
     gooi_heap_unlock(heap);
 }
 
-/* Counts what the request grows by, unless the allocator's attachment does. */
 static bool owned_count_growth(GooGcHeap *heap, OwnedRequest *r) {
-    size_t growth = r->attached ? 0 : owned_growth(r);
+    size_t growth = owned_growth(r);
     if (growth != 0 && !gooi_pressure_count(heap, growth)) {
         heap->refused = true;
         return false;
     }
-    atomic_fetch_add_explicit(&heap->owned.pending_bytes, growth, memory_order_relaxed);
+    owned_add_pending(heap, growth);
+    r->grown = true;
     return true;
+}
+
+static void owned_discount_growth(GooGcHeap *heap, OwnedRequest *r) {
+    size_t growth = r->grown ? owned_growth(r) : 0;
+    r->grown = false;
+    owned_end_pending(heap, growth);
+    gooi_pressure_discount(heap, growth);
 }
 
 /* Where the attachment would refuse it is not asked before a collection has helped: a refusal
  * counts as one of the limit's hits. */
 static bool owned_get_block(GooGcHeap *heap, OwnedRequest *r) {
-    bool would_refuse =
-        !r->tried && r->attached && !gooi_account_has_room(heap, owned_growth(r));
+    size_t more = r->size > r->old_size ? r->size - r->old_size : 0;
+    bool would_refuse = !r->tried && r->attached && !gooi_account_has_room(heap, more);
     r->tried = true;
     heap->refused = would_refuse;
     if (would_refuse || !owned_count_growth(heap, r)) {
@@ -128,19 +157,11 @@ static bool owned_get_block(GooGcHeap *heap, OwnedRequest *r) {
                       ? goo_memory_alloc_with(r->allocator, r->size)
                       : goo_memory_realloc_with(r->allocator, r->block, r->old_size, r->size);
     if (block == NULL) {
-        size_t growth = r->attached ? 0 : owned_growth(r);
-        atomic_fetch_sub_explicit(&heap->owned.pending_bytes, growth, memory_order_relaxed);
-        gooi_pressure_discount(heap, growth);
+        owned_discount_growth(heap, r);
         return false;
     }
     r->block = block;
     return true;
-}
-
-/* What was pending is in the table now. Under the lock. */
-static void owned_settle_pending(GooGcHeap *heap, const OwnedRequest *r) {
-    size_t growth = r->attached ? 0 : owned_growth(r);
-    atomic_fetch_sub_explicit(&heap->owned.pending_bytes, growth, memory_order_relaxed);
 }
 
 /* --- blocks --- */
@@ -156,7 +177,7 @@ static void *owned_alloc(OwnedRequest *r) {
     }
     gooi_heap_lock(heap);
     gooi_owned_add(heap, r->owner, r->block, r->size, r->index);
-    owned_settle_pending(heap, r);
+    owned_end_pending(heap, owned_growth(r));
     gooi_heap_unlock(heap);
     gooi_pressure_settle_heap(heap);
     return r->block;
@@ -194,20 +215,77 @@ static uint32_t owned_require(GooGcHeap *heap, const void *owner, const void *pt
     return n;
 }
 
-/* Fills in what is known of the block that is to change its size. */
-static void owned_describe(GooGcHeap *heap, OwnedRequest *r) {
+/* --- realloc --- */
+
+/* Takes the block's record out of the table; its place there, and its allocator's, are kept. */
+static void owned_lift(GooGcHeap *heap, OwnedRequest *r) {
     gooi_heap_lock(heap);
     uint32_t n = owned_require(heap, r->owner, r->block, "goo_gc_owned_realloc");
     const GooiOwnedRecord *record = gooi_owned_record(heap, n);
     r->index = record->allocator;
     r->old_size = record->size;
-    r->allocator = gooi_owned_allocator(heap, r->index)->allocator;
-    r->attached = gooi_owned_allocator(heap, r->index)->attached;
+    GooiOwnedAllocator *entry = gooi_owned_allocator(heap, r->index);
+    r->allocator = entry->allocator;
+    r->attached = entry->attached;
+    entry->held++;
+    heap->owned.promised++;
+    owned_add_pending(heap, r->attached ? 0 : r->old_size);
+    gooi_owned_remove(heap, n);
     gooi_heap_unlock(heap);
 }
 
+/* Adds the record again: of the same block, or of what has become of it. */
+static void owned_put_down(GooGcHeap *heap, const OwnedRequest *r, size_t size) {
+    gooi_heap_lock(heap);
+    gooi_owned_add(heap, r->owner, r->block, size, r->index);
+    owned_end_pending(heap, r->attached ? 0 : r->old_size);
+    gooi_heap_unlock(heap);
+}
+
+/* This thread panics, and may never come back to the request: the block is what it was. */
+static void owned_abandon(GooiPending *pending) {
+    OwnedRequest *r = (OwnedRequest *)(void *)pending;
+    owned_discount_growth(r->m->heap, r);
+    owned_put_down(r->m->heap, r, r->old_size);
+}
+
+/* It came back after all (PENDING-2), with a block in another place or of another size. */
+static void owned_lift_again(GooGcHeap *heap, OwnedRequest *r, void *old_block) {
+    void *block = r->block;
+    r->block = old_block;
+    owned_lift(heap, r);
+    r->block = block;
+    owned_add_pending(heap, owned_growth(r));
+    gooi_pressure_restore(heap, owned_growth(r));
+}
+
+static void *owned_realloc(OwnedRequest *r) {
+    GooGcHeap *heap = r->m->heap;
+    void *old_block = r->block;
+    owned_lift(heap, r);
+    gooi_pending_begin(&r->pending, owned_abandon);
+    bool done = r->size <= GOOI_OWNED_SIZE_MAX && owned_try(owned_get_block, r, r->size);
+    bool held = gooi_pending_end(&r->pending);
+    if (!held && done) {
+        owned_lift_again(heap, r, old_block);
+    }
+    if (!done) {
+        if (held) {
+            owned_put_down(heap, r, r->old_size);
+        }
+        return gooi_alloc_fail(r->m, r->size);
+    }
+    owned_end_pending(heap, owned_growth(r));
+    owned_put_down(heap, r, r->size);
+    if (!r->attached && r->old_size > r->size) {
+        gooi_pressure_discount(heap, r->old_size - r->size);
+    }
+    gooi_pressure_settle_heap(heap);
+    return r->block;
+}
+
 void *goo_gc_owned_realloc(GooGcMutator *m, void *owner, void *ptr, size_t new_size) {
-    GooGcHeap *heap = owned_heap_to_grow(m, "goo_gc_owned_realloc");
+    owned_heap_to_grow(m, "goo_gc_owned_realloc");
     if (ptr == NULL) {
         return goo_gc_owned_alloc(m, owner, NULL, new_size);
     }
@@ -220,23 +298,13 @@ void *goo_gc_owned_realloc(GooGcMutator *m, void *owner, void *ptr, size_t new_s
         return NULL;
     }
     OwnedRequest r = {.m = m, .owner = owner, .block = ptr, .size = new_size};
-    owned_describe(heap, &r);
     goo_gc_push(m, owner);
-    bool done = new_size <= GOOI_OWNED_SIZE_MAX && owned_try(owned_get_block, &r, new_size);
+    void *block = owned_realloc(&r);
     goo_gc_pop(m, 1);
-    if (!done) {
-        return gooi_alloc_fail(m, new_size);
-    }
-    gooi_heap_lock(heap);
-    gooi_owned_change(heap, gooi_owned_find(heap, owner, ptr), r.block, new_size);
-    owned_settle_pending(heap, &r);
-    if (!r.attached && r.old_size > new_size) {
-        gooi_pressure_discount(heap, r.old_size - new_size);
-    }
-    gooi_heap_unlock(heap);
-    gooi_pressure_settle_heap(heap);
-    return r.block;
+    return block;
 }
+
+/* --- free --- */
 
 /* What a record held, to be given back when it is gone. */
 typedef struct OwnedBlock {
@@ -318,7 +386,7 @@ static GooStatus owned_adjust_up(OwnedRequest *r) {
     }
     gooi_heap_lock(heap);
     bool fits = owned_apply_adjustment(heap, r);
-    owned_settle_pending(heap, r);
+    owned_end_pending(heap, owned_growth(r));
     if (!fits) {
         heap->owned.promised--;
         gooi_pressure_discount(heap, r->size);

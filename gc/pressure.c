@@ -75,6 +75,13 @@ void gooi_pressure_discount(GooGcHeap *heap, size_t bytes) {
     gooi_unaccount(heap, bytes);
 }
 
+/* Counts bytes that are there, over the limit if need be. */
+void gooi_pressure_restore(GooGcHeap *heap, size_t bytes) {
+    gooi_account_over_limit(heap, bytes);
+    atomic_fetch_add_explicit(&heap->external_bytes, bytes, memory_order_relaxed);
+    atomic_fetch_add_explicit(&gooi_heaps_external, bytes, memory_order_relaxed);
+}
+
 /* What was counted is there: it shows in the peak, and may bring a collection. True: it does. */
 bool gooi_pressure_settle_heap(GooGcHeap *heap) {
     gooi_account_settle(heap);
@@ -130,9 +137,7 @@ static void pressure_restore(GooAllocator *a, size_t bytes) {
     pressure_lock();
     for (GooiAttachment *item = gooi_attachments; item != NULL; item = item->next) {
         if (item->allocator == a) {
-            gooi_account_over_limit(item->heap, bytes);
-            atomic_fetch_add_explicit(&item->heap->external_bytes, bytes, memory_order_relaxed);
-            atomic_fetch_add_explicit(&gooi_heaps_external, bytes, memory_order_relaxed);
+            gooi_pressure_restore(item->heap, bytes);
             item->bytes += bytes;
         }
     }

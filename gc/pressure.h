@@ -57,6 +57,7 @@ void gooi_pressure_init(void);
 void gooi_pressure_deinit(GooGcHeap *heap);
 bool gooi_pressure_count(GooGcHeap *heap, size_t bytes); /* false: hard limit */
 void gooi_pressure_discount(GooGcHeap *heap, size_t bytes);
+void gooi_pressure_restore(GooGcHeap *heap, size_t bytes); /* of what is there: never refused */
 bool gooi_pressure_settle_heap(GooGcHeap *heap);
 bool gooi_pressure_is_attached(const GooGcHeap *heap, const GooAllocator *a);
 bool gooi_pressure_is_sound(const GooGcHeap *heap); /* PRESS-1 */

@@ -362,7 +362,9 @@ GOO_API double goo_gc_pressure(const GooGcHeap *heap);
  * Fails: NULL with errno EINVAL (`owner` is not the start of a living object of the heap), with
  * ENOMEM (the allocator, the hard limit or memory for the table, each after a collection; the
  * heap's listener hears of it), with errno untouched for size 0; a failed realloc leaves the block.
- * Not inside a finalize. A `ptr` that `owner` does not own is a panic. May collect.
+ * Not inside a finalize. A `ptr` that `owner` does not own is a panic; so it is while another call
+ * is reallocating that block, on any thread, and nothing has changed then. Other blocks of the
+ * owner may be used at the same time. May collect.
  * Cost: constant, the allocator's work apart; 36 to 72 bytes a block, counted as metadata. */
 GOO_API void *goo_gc_owned_alloc(GooGcMutator *m, void *owner, GooAllocator *a, size_t size);
 GOO_API void *goo_gc_owned_realloc(GooGcMutator *m, void *owner, void *ptr, size_t new_size);
