@@ -33,6 +33,8 @@
 #define GOOI_SAMPLES 32
 #define GOOI_NEAR ((uintptr_t)1 << 14)
 #define GOOI_CACHED_HEAP ((size_t)2 << 20) /* below this a heap's misses are cheap */
+#define GOOI_PIECE_MIN 16  /* words from which the filter pays */
+#define GOOI_PIECE_MAX 256 /* words filtered at a time: what it finds stays behind on the stack */
 
 void gooi_visitor_init(GooGcVisitor *v, GooGcHeap *heap) {
     const GooGcValueEncoding *e = &heap->options.encoding;
@@ -322,20 +324,48 @@ void gooi_mark_all(GooGcVisitor *v) {
     } while (mark_take_dropped(v));
 }
 
+/* --- words that may be anything --- */
+
+static GOOI_ALWAYS_INLINE void mark_anywhere(GooiMarker *k, uintptr_t address) {
+    uintptr_t object = gooi_object_base_of(k->visitor->heap, address);
+    if (object != 0) {
+        gooi_mark_address(k, object);
+    }
+}
+
+/* Marks by a vector kernel what pieces of many words point to or into, and returns where the rest
+ * begins. A sanitizer would watch what the kernel reads. */
+static const GooiPointer *mark_pieces(GooiMarker *k, const GooiPointer *word, size_t count) {
+#if !defined(GOOI_SANITIZED) && UINTPTR_MAX == UINT64_MAX
+    GooiReferenceFilter filter = {.address_mask = UINT64_MAX, .base = k->base, .size = k->size};
+    uint64_t found[GOOI_PIECE_MAX + 8];
+    while (count >= GOOI_PIECE_MIN) {
+        size_t piece = count < GOOI_PIECE_MAX ? count : GOOI_PIECE_MAX;
+        size_t n = gooi_kernels->filter_references((const uint64_t *)word, piece, &filter, found);
+        for (size_t i = 0; i < n; i++) {
+            mark_anywhere(k, (uintptr_t)found[i]);
+        }
+        word += piece;
+        count -= piece;
+    }
+#else
+    (void)k;
+    (void)count;
+#endif
+    return word;
+}
+
 /* Marks what the words of [low, high) point to or into. A stack is read across the gaps that the
  * sanitizer leaves between variables, and while its thread, in a blocking region, writes to it. */
 __attribute__((no_sanitize("address"))) __attribute__((no_sanitize("thread"))) void
 gooi_mark_conservative(GooGcVisitor *v, const void *low, const void *high) {
-    const GooiPointer *word = (const GooiPointer *)(((uintptr_t)low + sizeof(void *) - 1) &
-                                                    ~(uintptr_t)(sizeof(void *) - 1));
-    const GooiPointer *end = high;
+    uintptr_t first = gooi_align_up((uintptr_t)low, sizeof(void *));
+    size_t count = first < (uintptr_t)high ? ((uintptr_t)high - first) / sizeof(void *) : 0;
+    const GooiPointer *word = (const GooiPointer *)first, *end = word + count;
     GooiMarker k;
     gooi_marker_load(&k, v);
-    for (; word + 1 <= end; word++) {
-        uintptr_t object = gooi_object_base_of(v->heap, (uintptr_t)*word);
-        if (object != 0) {
-            gooi_mark_address(&k, object);
-        }
+    for (word = mark_pieces(&k, word, count); word < end; word++) {
+        mark_anywhere(&k, (uintptr_t)*word);
     }
     gooi_marker_store(&k);
 }

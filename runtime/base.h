@@ -71,6 +71,17 @@
 #define GOOI_NO_SANITIZE_ADDRESS
 #endif
 
+/* Whether a sanitizer watches each access to memory: then stacks are read word by word, by
+ * functions that it lets alone. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define GOOI_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) ||                         \
+    __has_feature(memory_sanitizer)
+#define GOOI_SANITIZED 1
+#endif
+#endif
+
 /* The number of elements of an array whose size is known here. */
 #define GOOI_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

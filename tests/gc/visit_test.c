@@ -57,6 +57,46 @@ GOO_TEST(gc_visit, conservative_words_point_to_or_into) {
     goo_gc_heap_destroy(heap);
 }
 
+typedef struct Words {
+    const char *low;
+    size_t size;
+} Words;
+
+static void visit_some_words(GooGcVisitor *v, void *user) {
+    const Words *words = user;
+    goo_gc_visit_conservative(v, words->low, words->low + words->size);
+}
+
+/* Ranges of every length, which may begin and end between words: what lies in them counts, and what
+ * lies beside them does not. */
+GOO_TEST(gc_visit, conservative_words_are_those_in_range) {
+    enum { LENGTH_MAX = 560, BESIDE = 2 };
+    static Pair *words[LENGTH_MAX + 2 * BESIDE];
+    static Pair *made[LENGTH_MAX + 2 * BESIDE];
+    Words range = {NULL, 0};
+    GooGcHeap *heap = heap_of("initial=1G,poison");
+    GooGcMutator *m = goo_gc_attach(heap);
+    CHECK_EQ(goo_gc_roots_add(heap, visit_some_words, &range), GOO_OK);
+    for (size_t length = 0; length <= LENGTH_MAX; length += length < 40 ? 1 : 29) {
+        size_t step = 1 + length % 5, odd = length % 8, wanted = 0;
+        memset(words, 0, sizeof words);
+        for (size_t i = 0; i < length + 2 * BESIDE; i += step) {
+            bool inside = i >= BESIDE && i < BESIDE + length;
+            made[i] = words[i] = pair_new(m, NULL, NULL, i);
+            wanted += inside;
+        }
+        /* A few bytes of the words beside them change nothing. */
+        range.low = (const char *)(words + BESIDE) - odd;
+        range.size = length * sizeof words[0] + odd + (length * 3 % 8);
+        goo_gc_collect(m, GOO_GC_FULL);
+        CHECK_MSG(goo_gc_get_stats(heap).objects_live == wanted, "%zu words", length);
+        for (size_t i = BESIDE; i < BESIDE + length; i++) {
+            CHECK(words[i] == NULL || made[i]->value == i);
+        }
+    }
+    goo_gc_heap_destroy(heap);
+}
+
 static void trace_first_word(void *object, GooGcVisitor *v, void *user) {
     (void)user;
     goo_gc_visit_pointer(v, object);
