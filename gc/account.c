@@ -12,8 +12,11 @@
  * bytes do not: those of attached allocators were counted where they entered the process.
  *
  * ACC-1  accounted == used_bytes + metadata_bytes + external_bytes while nobody is changing them.
- * ACC-2  accounted never exceeds the hard limit because of a call here, temporaries excepted; which
- *        part of it is held back says LIMIT-1 (limit.c).
+ * ACC-2  accounted never exceeds the hard limit because of a call here, but for a block that is
+ *        there already when a panic has let go of its bytes; which part of it is held back says
+ *        LIMIT-1 (limit.c). Who lowers the limit stores it first and
+ *        looks at the sum then; who adds to the sum does so first and looks at the limit then; all
+ *        four are sequentially consistent, so that one of the two sees the other, and gives way.
  * ACC-3  peak_bytes counts only what was settled: a request that failed leaves no trace.
  *
  * Threads: any.
@@ -25,15 +28,19 @@
 
 /* Counts `bytes`, if the limit allows. */
 bool gooi_account(GooGcHeap *heap, size_t bytes) {
-    size_t hard = gooi_limit_now(heap);
+    size_t held = gooi_limit_now(heap);
     size_t before = atomic_load_explicit(&heap->accounted, memory_order_relaxed);
     size_t after;
     do {
-        if (gooi_add_overflows(before, bytes, &after) || (hard != 0 && after > hard)) {
+        if (gooi_add_overflows(before, bytes, &after) || (held != 0 && after > held)) {
             return false;
         }
-    } while (!atomic_compare_exchange_weak_explicit(&heap->accounted, &before, after,
-                                                    memory_order_relaxed, memory_order_relaxed));
+    } while (!atomic_compare_exchange_weak(&heap->accounted, &before, after));
+    size_t hard = atomic_load(&heap->full_limit);
+    if (GOOI_UNLIKELY(hard != 0 && after > hard)) { /* it was lowered meanwhile (ACC-2) */
+        atomic_fetch_sub(&heap->accounted, bytes);
+        return false;
+    }
     atomic_fetch_add_explicit(&gooi_heaps_accounted, bytes, memory_order_relaxed);
     return true;
 }
@@ -84,12 +91,6 @@ bool gooi_space_account(GooGcHeap *heap, size_t used, size_t metadata) {
     heap->used_bytes += used;
     heap->metadata_bytes += metadata;
     return true;
-}
-
-void gooi_space_account_over_limit(GooGcHeap *heap, size_t metadata) {
-    gooi_limit_take_anyway(metadata);
-    gooi_account_over_limit(heap, metadata);
-    heap->metadata_bytes += metadata;
 }
 
 void gooi_space_unaccount(GooGcHeap *heap, size_t used, size_t metadata) {

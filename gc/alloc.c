@@ -324,8 +324,13 @@ static GOOI_NEVER_INLINE void *alloc_in_full(GooGcMutator *m, size_t size, unsig
     }
     m->collect_requested = false;
     atomic_store_explicit(&m->heap->refused, false, memory_order_relaxed);
+    if (!gooi_temporaries_have_room(m)) {
+        return gooi_alloc_fail(m, size);
+    }
     void *object = alloc_try(m, size, metadata);
-    if (object == NULL && alloc_collect_for(m->heap, size)) {
+    for (unsigned n = 0; object == NULL && gooi_limit_try_again(m->heap, n) &&
+                         alloc_collect_for(m->heap, size);
+         n++) {
         object = alloc_try(m, size, metadata);
     }
     return object != NULL ? object : gooi_alloc_fail(m, size);

@@ -100,6 +100,18 @@ static void collect_verify(GooGcHeap *heap) {
     }
 }
 
+void gooi_collect_stopped(GooGcHeap *heap) {
+    size_t before = gooi_limit_use(heap);
+    heap->collecting = true;
+    heap->tight = false;
+    collect_cycle(heap);
+    gooi_limit_collected(heap, before);
+    if (heap->options.verify) {
+        collect_verify(heap);
+    }
+    heap->collecting = false;
+}
+
 /* Generations do not exist in this version: every collection is full. */
 GooStatus gooi_collect(GooGcHeap *heap, GooGcCollection kind) {
     (void)kind;
@@ -108,15 +120,7 @@ GooStatus gooi_collect(GooGcHeap *heap, GooGcCollection kind) {
         return GOO_ERR_BUSY;
     }
     if (gooi_world_lock_and_stop(heap, self)) {
-        size_t before = gooi_limit_use(heap);
-        heap->collecting = true;
-        heap->tight = false;
-        collect_cycle(heap);
-        gooi_limit_collected(heap, before);
-        if (heap->options.verify) {
-            collect_verify(heap);
-        }
-        heap->collecting = false;
+        gooi_collect_stopped(heap);
         gooi_world_resume(heap);
         gooi_decay_poll(heap);
     }

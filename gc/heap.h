@@ -87,6 +87,7 @@ struct GooGcHeap {
     uint32_t futile_count;    /* collections for requests that freed little, in a row */
     uint32_t futile_wait;     /* requests that fail at once before the next */
     size_t futile_use;        /* what was in use after the last collection */
+    uint32_t collecting_for;  /* requests whose collection has not ended */
 
     /* block.c, sweep.c */
     size_t unswept_count;
@@ -177,6 +178,7 @@ static inline size_t gooi_limit_now(const GooGcHeap *heap) {
 
 /* gc.c */
 GooStatus gooi_collect(GooGcHeap *heap, GooGcCollection kind);
+void gooi_collect_stopped(GooGcHeap *heap); /* the caller has stopped the world */
 
 /* verify.c */
 /* Faults go to `report` unless it is NULL, and the first one to `first` as text unless that is. */

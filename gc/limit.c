@@ -16,6 +16,10 @@
  * limit, external bytes that were given back, or one part in 64 allocated since, end the waiting.
  * Only counts decide, no clock.
  *
+ * Where several threads are at the limit, what a collection found may be gone before the thread
+ * that asked for it runs again. Its request is then worth another one, up to 8 in all; and where
+ * one thread's request is about to collect, those of others do not fail at once.
+ *
  * LIMIT-1  full_limit is the hard limit, held_limit that less the spare; which of the two counts
  *          is one flag, so that a request that is refused on one thread can't undo the limits that
  *          another sets.
@@ -29,6 +33,7 @@
 
 #define GOOI_FUTILE_SHARE 64 /* a collection must free one part in so many */
 #define GOOI_FUTILE_MAX 16   /* 2^15 requests wait at most */
+#define GOOI_TRIES_MAX 8     /* collections for one request */
 
 /* --- the spare --- */
 
@@ -46,7 +51,7 @@ void gooi_limit_apply(GooGcHeap *heap) {
     const GooGcOptions *o = &heap->options;
     atomic_store_explicit(&heap->held_limit, o->hard_limit_bytes - limit_spare(o),
                           memory_order_relaxed);
-    atomic_store_explicit(&heap->full_limit, o->hard_limit_bytes, memory_order_relaxed);
+    atomic_store(&heap->full_limit, o->hard_limit_bytes); /* ACC-2 */
     limit_open_spare(heap, false);
     heap->futile_count = heap->futile_wait = 0;
 }
@@ -105,9 +110,16 @@ static bool limit_is_hopeless(const GooGcHeap *heap, size_t bytes) {
 }
 
 /* Whether a collection may be worth it; the next one that fails has to wait longer, unless
- * gooi_limit_collected finds that this one was not futile. Under the lock. */
+ * gooi_limit_collected finds that this one was not futile. Where another thread's request is about
+ * to collect, that is as good. Under the lock. */
 static bool limit_try_collection(GooGcHeap *heap, size_t bytes) {
-    if (heap->disable_depth != 0 || limit_is_hopeless(heap, bytes) || limit_must_wait(heap)) {
+    if (heap->disable_depth != 0 || limit_is_hopeless(heap, bytes)) {
+        return false;
+    }
+    if (heap->collecting_for != 0) {
+        return true;
+    }
+    if (limit_must_wait(heap)) {
         return false;
     }
     if (heap->futile_count < GOOI_FUTILE_MAX) {
@@ -117,18 +129,37 @@ static bool limit_try_collection(GooGcHeap *heap, size_t bytes) {
     return true;
 }
 
+/* Whether others have taken most of what the last collection left for requests. */
+static bool limit_is_used_up(const GooGcHeap *heap) {
+    size_t limit = gooi_limit_now(heap), after = heap->futile_use, now = gooi_limit_use(heap);
+    return limit > after + heap->metadata_bytes && now > after &&
+           now - after > (limit - after - heap->metadata_bytes) / 2;
+}
+
+bool gooi_limit_try_again(GooGcHeap *heap, unsigned collections) {
+    if (collections == 0 || collections == GOOI_TRIES_MAX) {
+        return collections == 0;
+    }
+    gooi_heap_lock(heap);
+    bool again = limit_is_used_up(heap);
+    gooi_heap_unlock(heap);
+    return again;
+}
+
 static bool limit_collect(GooGcHeap *heap, size_t bytes, size_t (*give_back)(GooGcHeap *heap)) {
     gooi_heap_lock(heap);
     bool worth_it = limit_try_collection(heap, bytes);
+    heap->collecting_for += worth_it;
     gooi_heap_unlock(heap);
-    if (!worth_it || gooi_collect(heap, GOO_GC_FULL) != GOO_OK) {
-        return false;
-    }
+    bool collected = worth_it && gooi_collect(heap, GOO_GC_FULL) == GOO_OK;
     gooi_heap_lock(heap);
-    heap->tight = true;
-    give_back(heap);
+    heap->collecting_for -= worth_it;
+    if (collected) {
+        heap->tight = true;
+        give_back(heap);
+    }
     gooi_heap_unlock(heap);
-    return true;
+    return collected;
 }
 
 bool gooi_collect_emergency(GooGcHeap *heap, size_t bytes) {
@@ -149,24 +180,47 @@ bool gooi_collect_for_block(GooGcHeap *heap, size_t bytes) {
     return limit_collect(heap, bytes, limit_give_back_excess);
 }
 
-GooStatus goo_gc_set_limits(GooGcHeap *heap, size_t soft_bytes, size_t hard_bytes) {
-    if (heap == NULL) {
-        return GOO_ERR_INVALID_ARGUMENT;
-    }
+/* --- other limits --- */
+
+/* Sets them if what is accounted fits; else nothing has changed. Under the lock, which keeps away
+ * all who add to the account but those that use allocators: for them ACC-2. */
+static bool limit_try_set(GooGcHeap *heap, size_t soft_bytes, size_t hard_bytes) {
+    size_t old = atomic_load_explicit(&heap->full_limit, memory_order_relaxed);
     if (hard_bytes != 0 && gooi_accounted(heap) > hard_bytes) {
-        gooi_heap_lock(heap);
-        heap->futile_wait = 0;
-        gooi_heap_unlock(heap);
-        gooi_collect_emergency(heap, 0);
-        if (gooi_accounted(heap) > hard_bytes) {
-            return GOO_ERR_LIMIT;
-        }
+        return false;
     }
-    gooi_heap_lock(heap);
+    atomic_store(&heap->full_limit, hard_bytes);
+    if (hard_bytes != 0 && atomic_load(&heap->accounted) > hard_bytes) {
+        atomic_store(&heap->full_limit, old);
+        return false;
+    }
     heap->options.soft_limit_bytes = soft_bytes;
     heap->options.hard_limit_bytes = hard_bytes;
     gooi_limit_apply(heap);
     gooi_pace_set_target(heap);
+    return true;
+}
+
+/* Collects, gives back all that is empty and sets them, before any other thread goes on. */
+static bool limit_collect_and_set(GooGcHeap *heap, size_t soft_bytes, size_t hard_bytes) {
+    const GooGcMutator *self = gooi_mutator_here(heap);
+    if (heap->disable_depth != 0 || (self != NULL && self->blocking_depth != 0) ||
+        !gooi_world_enter(heap)) {
+        return false;
+    }
+    gooi_collect_stopped(heap);
+    goo_gc_release(heap);
+    bool set = limit_try_set(heap, soft_bytes, hard_bytes);
+    gooi_world_leave(heap);
+    return set;
+}
+
+GooStatus goo_gc_set_limits(GooGcHeap *heap, size_t soft_bytes, size_t hard_bytes) {
+    if (heap == NULL) {
+        return GOO_ERR_INVALID_ARGUMENT;
+    }
+    gooi_heap_lock(heap);
+    bool set = limit_try_set(heap, soft_bytes, hard_bytes);
     gooi_heap_unlock(heap);
-    return GOO_OK;
+    return set || limit_collect_and_set(heap, soft_bytes, hard_bytes) ? GOO_OK : GOO_ERR_LIMIT;
 }

@@ -1,4 +1,4 @@
-/* Mutators: the threads that use a heap, each with its memory, frames and temporaries.
+/* Mutators: the threads that use a heap, each with its memory and frames.
  *
  * A thread finds its mutators in a list of its own (gooi_thread_mutators), a heap all of its own in
  * another. The first mutator lives inside the heap's struct; others are made when more threads are
@@ -50,6 +50,7 @@ static void mutator_unlink_here(GooGcMutator *m) {
 
 static void mutator_add(GooGcHeap *heap, GooGcMutator *m, GooiRegion *regions) {
     m->heap = heap;
+    gooi_temporaries_init(m);
     m->small = &regions[0];
     m->medium = &regions[1];
     m->fast.has_embedder = heap->options.trace_embedder != NULL;
@@ -199,7 +200,7 @@ void gooi_mutators_deinit(GooGcHeap *heap) {
     }
     for (GooGcMutator *m = heap->mutators; m != NULL; m = next) {
         next = m->next;
-        gooi_vector_free(heap, &m->temporaries, sizeof(void *));
+        gooi_temporaries_deinit(m);
         gooi_vector_free(heap, &m->stacks, sizeof(GooiStack));
         if (m != &heap->mutator) {
             gooi_side_free(heap, m, sizeof(MutatorSides));
@@ -295,7 +296,7 @@ void goo_gc_blocking_end(GooGcMutator *m) {
     }
 }
 
-/* --- stacks, frames, temporaries --- */
+/* --- stacks and frames --- */
 
 /* What a collection reads of a thread changes only while none can run. */
 static bool mutator_may_change(const GooGcMutator *m) {
@@ -348,29 +349,4 @@ void goo_gc_frame_end(GooGcMutator *m, GooGcFrame *frame) {
     GOO_REQUIRE(m->frames == frame, "goo_gc_frame_end: frame %p is not the innermost one (%p is)",
                 (void *)frame, (void *)m->frames);
     m->frames = frame->previous;
-}
-
-/* Temporaries are needed most when memory is short: they may go over the hard limit, by their own
- * few bytes. */
-static GOOI_COLD void mutator_grow_temporaries(GooGcMutator *m) {
-    gooi_heap_lock(m->heap);
-    bool reserved = gooi_vector_reserve_over_limit(m->heap, &m->temporaries, 1, sizeof(void *));
-    gooi_heap_unlock(m->heap);
-    if (!reserved) {
-        gooi_panic("goo_gc_push: out of memory for temporary number %zu", m->temporaries.count);
-    }
-}
-
-void goo_gc_push(GooGcMutator *m, void *object) {
-    GOO_ASSERT(gooi_mutator_is_mine(m), "goo_gc_push: mutator %p is another thread's", (void *)m);
-    if (GOOI_UNLIKELY(m->temporaries.count == m->temporaries.capacity)) {
-        mutator_grow_temporaries(m);
-    }
-    ((void **)m->temporaries.items)[m->temporaries.count++] = object;
-}
-
-void goo_gc_pop(GooGcMutator *m, size_t count) {
-    GOO_REQUIRE(count <= m->temporaries.count, "goo_gc_pop: %zu of %zu temporaries", count,
-                m->temporaries.count);
-    m->temporaries.count -= count;
 }

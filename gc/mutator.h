@@ -20,6 +20,16 @@ enum { GOOI_MUTATOR_IDLE, GOOI_MUTATOR_RUNNING, GOOI_MUTATOR_PARKED, GOOI_MUTATO
 
 #define GOOI_SAVED_WORDS 256 /* room for what a blocking thread's registers held */
 
+#define GOOI_TEMPORARIES_FIRST 128
+
+/* Objects that goo_gc_push keeps alive (temporaries.c). */
+typedef struct GooiTemporaries {
+    void **items; /* `first`, until that is too short */
+    size_t count, capacity;
+    size_t ask_at; /* so many make the next push try to grow: half of the capacity, or all of it */
+    void *first[GOOI_TEMPORARIES_FIRST];
+} GooiTemporaries;
+
 struct GooGcMutator {
     GooGcMutatorFast fast; /* first: goo/gc/inline.h */
     uintptr_t span_start;  /* of [fast.cursor, fast.limit) when it was handed out */
@@ -33,7 +43,7 @@ struct GooGcMutator {
     _Atomic uintptr_t thread_id; /* of the thread that is attached; 0: none */
     GooGcHeap *heap;       /* NULL: of the embedded one, before anybody attached */
     GooGcFrame *frames;
-    GooiVector temporaries; /* of void * */
+    GooiTemporaries temporaries;
     GooiVector stacks;      /* of GooiStack */
     const void *stack_low, *stack_high; /* of its thread's own stack, where it is scanned */
     const void *stack_pointer; /* where the thread stood when it parked or began to block */
@@ -64,6 +74,21 @@ GooGcMutator *gooi_mutator_here(const GooGcHeap *heap); /* the calling thread's,
 void gooi_mutators_check_alone(const GooGcHeap *heap);
 void gooi_mutators_deinit(GooGcHeap *heap);
 void gooi_mutator_init_hooks(void);
+
+/* temporaries.c */
+void gooi_temporaries_init(GooGcMutator *m);
+void gooi_temporaries_deinit(GooGcMutator *m);
+/* Before an allocation: half of the stack is to be empty after it. False: hard limit, even after a
+ * collection. */
+bool gooi_temporaries_make_room(GooGcMutator *m);
+static inline bool gooi_temporaries_have_room(GooGcMutator *m) {
+    GooiTemporaries *t = &m->temporaries;
+    if (GOOI_UNLIKELY(t->count > t->capacity / 2)) {
+        return gooi_temporaries_make_room(m);
+    }
+    t->ask_at = t->capacity / 2;
+    return true;
+}
 
 /* safepoint.c */
 bool gooi_world_lock_and_stop(GooGcHeap *heap, GooGcMutator *self);

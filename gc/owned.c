@@ -92,13 +92,18 @@ static void owned_end_pending(GooGcHeap *heap, size_t bytes) {
     atomic_fetch_sub_explicit(&heap->owned.pending_bytes, bytes, memory_order_relaxed);
 }
 
-/* Runs a step, and once more after a collection. */
+/* Runs a step, and once more after a collection that it is worth. */
 static bool owned_try(bool (*step)(GooGcHeap *heap, OwnedRequest *r), OwnedRequest *r,
                       size_t bytes) {
     GooGcHeap *heap = r->m->heap;
     heap->refused = false;
-    return step(heap, r) ||
-           (!r->refused && gooi_collect_emergency(heap, bytes) && step(heap, r));
+    bool done = step(heap, r);
+    for (unsigned n = 0; !done && !r->refused && gooi_limit_try_again(heap, n) &&
+                         gooi_collect_emergency(heap, bytes);
+         n++) {
+        done = step(heap, r);
+    }
+    return done;
 }
 
 /* Room in the table for one more record, and a place for its allocator; if the owner is one. */
@@ -195,7 +200,7 @@ void *goo_gc_owned_alloc(GooGcMutator *m, void *owner, GooAllocator *a, size_t s
     OwnedRequest r = {.m = m, .owner = owner, .size = size,
                       .allocator = a != NULL ? a : gooi_current_allocator()};
     goo_gc_push(m, owner);
-    void *block = owned_alloc(&r);
+    void *block = gooi_temporaries_have_room(m) ? owned_alloc(&r) : gooi_alloc_fail(m, size);
     goo_gc_pop(m, 1);
     if (r.refused) {
         errno = EINVAL;
@@ -299,7 +304,7 @@ void *goo_gc_owned_realloc(GooGcMutator *m, void *owner, void *ptr, size_t new_s
     }
     OwnedRequest r = {.m = m, .owner = owner, .block = ptr, .size = new_size};
     goo_gc_push(m, owner);
-    void *block = owned_realloc(&r);
+    void *block = gooi_temporaries_have_room(m) ? owned_realloc(&r) : gooi_alloc_fail(m, new_size);
     goo_gc_pop(m, 1);
     return block;
 }
@@ -371,7 +376,7 @@ static bool owned_apply_adjustment(GooGcHeap *heap, const OwnedRequest *r) {
 
 static GooStatus owned_adjust_up(OwnedRequest *r) {
     GooGcHeap *heap = r->m->heap;
-    if (!owned_try(owned_prepare, r, 0)) {
+    if (!gooi_temporaries_have_room(r->m) || !owned_try(owned_prepare, r, 0)) {
         if (r->refused) {
             return GOO_ERR_INVALID_ARGUMENT;
         }

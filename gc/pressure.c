@@ -402,8 +402,13 @@ GooStatus goo_gc_adjust_external(GooGcHeap *heap, ptrdiff_t bytes) {
     }
     size_t more = (size_t)bytes;
     bool may_collect = heap->attached_count == 0 || pressure_is_mutator(heap);
-    if (!pressure_adjust_up(heap, more) &&
-        !(may_collect && gooi_collect_emergency(heap, more) && pressure_adjust_up(heap, more))) {
+    bool counted = pressure_adjust_up(heap, more);
+    for (unsigned n = 0; !counted && may_collect && gooi_limit_try_again(heap, n) &&
+                         gooi_collect_emergency(heap, more);
+         n++) {
+        counted = pressure_adjust_up(heap, more);
+    }
+    if (!counted) {
         gooi_limit_hit(heap);
         return GOO_ERR_LIMIT;
     }

@@ -46,7 +46,6 @@ typedef struct GooiAdaptive {
 bool gooi_account(GooGcHeap *heap, size_t bytes);
 bool gooi_account_has_room(const GooGcHeap *heap, size_t bytes);
 void gooi_account_over_limit(GooGcHeap *heap, size_t bytes);
-void gooi_space_account_over_limit(GooGcHeap *heap, size_t metadata);
 void gooi_unaccount(GooGcHeap *heap, size_t bytes);
 void gooi_account_settle(GooGcHeap *heap);
 bool gooi_space_account(GooGcHeap *heap, size_t used, size_t metadata);
@@ -87,6 +86,8 @@ void gooi_limit_read_container(GooGcHeap *heap, const char *root);
 void gooi_limit_hit(GooGcHeap *heap);
 size_t gooi_limit_use(const GooGcHeap *heap);
 void gooi_limit_collected(GooGcHeap *heap, size_t before);
+/* Whether a request that failed, after so many collections for it, is worth another one. */
+bool gooi_limit_try_again(GooGcHeap *heap, unsigned collections);
 /* Collects and gives back what is empty, so that a request of `bytes` that failed can be tried
  * again. False: no collection may run here, or it would be futile. */
 bool gooi_collect_emergency(GooGcHeap *heap, size_t bytes);

@@ -1,9 +1,9 @@
-/* Growing arrays for the heap's side tables: roots, handles, temporaries, finalizable objects.
+/* Growing arrays for the heap's side tables: roots, handles, finalizable objects.
  *
  * They come from the heap's side allocator and count as metadata. Growth doubles; a failure leaves
  * the array as it was. Nothing shrinks: these tables are small beside the heap they describe.
  *
- * Threads: whoever has the heap's lock, or owns the array: a mutator's temporaries are its own.
+ * Threads: whoever has the heap's lock, or owns the array: a mutator's stacks are its own.
  */
 #include <string.h>
 
@@ -18,16 +18,8 @@ static size_t vector_next_capacity(size_t capacity, size_t needed) {
     return next;
 }
 
-static bool vector_account(GooGcHeap *heap, size_t bytes, bool over_limit) {
-    if (!over_limit) {
-        return gooi_space_account(heap, 0, bytes);
-    }
-    gooi_space_account_over_limit(heap, bytes);
-    return true;
-}
-
-static bool vector_grow(GooGcHeap *heap, GooiVector *v, size_t extra, size_t item_size,
-                        bool over_limit) {
+/* Makes room for `extra` more items. */
+bool gooi_vector_reserve(GooGcHeap *heap, GooiVector *v, size_t extra, size_t item_size) {
     size_t needed, size;
     if (gooi_add_overflows(v->count, extra, &needed)) {
         return false;
@@ -40,7 +32,7 @@ static bool vector_grow(GooGcHeap *heap, GooiVector *v, size_t extra, size_t ite
         return false;
     }
     size_t old_size = v->capacity * item_size;
-    if (!vector_account(heap, size - old_size, over_limit)) {
+    if (!gooi_space_account(heap, 0, size - old_size)) {
         return false;
     }
     void *items = heap->side->alloc(heap->side->context, size, GOO_DEFAULT_ALIGNMENT, 0);
@@ -56,17 +48,6 @@ static bool vector_grow(GooGcHeap *heap, GooiVector *v, size_t extra, size_t ite
     v->capacity = capacity;
     gooi_account_settle(heap);
     return true;
-}
-
-/* Makes room for `extra` more items. */
-bool gooi_vector_reserve(GooGcHeap *heap, GooiVector *v, size_t extra, size_t item_size) {
-    return vector_grow(heap, v, extra, item_size, false);
-}
-
-/* The same, past the hard limit if need be. */
-bool gooi_vector_reserve_over_limit(GooGcHeap *heap, GooiVector *v, size_t extra,
-                                    size_t item_size) {
-    return vector_grow(heap, v, extra, item_size, true);
 }
 
 void gooi_vector_free(GooGcHeap *heap, GooiVector *v, size_t item_size) {

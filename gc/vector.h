@@ -1,7 +1,6 @@
 /* Side memory: what the collector keeps outside its own heap, and arrays that grow in it.
  *
- * Both come from the heap's side allocator and are counted as metadata, so that the hard limit
- * holds for them; gooi_vector_reserve_over_limit is for what must not fail for the limit.
+ * Both come from the heap's side allocator and are counted as metadata: the hard limit holds.
  *
  * Threads: one at a time for each vector; the heap's under its lock.
  */
@@ -21,7 +20,6 @@ typedef struct GooiVector {
 
 /* vector.c */
 bool gooi_vector_reserve(GooGcHeap *heap, GooiVector *v, size_t extra, size_t item_size);
-bool gooi_vector_reserve_over_limit(GooGcHeap *heap, GooiVector *v, size_t extra, size_t item_size);
 void gooi_vector_free(GooGcHeap *heap, GooiVector *v, size_t item_size);
 void *gooi_side_alloc(GooGcHeap *heap, size_t size); /* zeroed; counted as metadata */
 void gooi_side_free(GooGcHeap *heap, void *ptr, size_t size);

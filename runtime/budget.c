@@ -54,12 +54,6 @@ bool gooi_limit_take(size_t bytes) {
     return !budget_limits() || budget_add_within(bytes);
 }
 
-void gooi_limit_take_anyway(size_t bytes) {
-    if (budget_limits()) {
-        budget_add(bytes);
-    }
-}
-
 void gooi_limit_give_back(size_t bytes) {
     if (budget_limits()) {
         budget_subtract(bytes);

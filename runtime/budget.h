@@ -36,7 +36,6 @@ void gooi_budget_release(GooAllocator *a, size_t bytes);
 /* The process's limit (GooMemoryConfig.limit_bytes), for memory that no root allocator gives:
  * collected heaps. Without a limit they cost a test and say yes. */
 bool gooi_limit_take(size_t bytes);
-void gooi_limit_take_anyway(size_t bytes);
 void gooi_limit_give_back(size_t bytes);
 
 #endif

@@ -297,9 +297,12 @@ GOO_API void goo_gc_frame_begin(GooGcMutator *m, GooGcFrame *frame, void *const 
                                 size_t count);
 GOO_API void goo_gc_frame_end(GooGcMutator *m, GooGcFrame *frame);
 
-/* Keeps an object alive until it is popped: temporaries during construction. NULL is fine. When the
- * stack of temporaries can't grow, push panics: nothing could be kept safely. Pop of more than was
- * pushed is a panic. */
+/* Keeps an object alive until it is popped: temporaries during construction. NULL is fine. Never
+ * collects, and never passes the hard limit: after an allocation that did not fail there is room
+ * for as many pushes as there are temporaries, and for 64 at least; where there would not be, the
+ * allocation fails. Whoever pushes more than that at the limit without allocating, where neither
+ * the spare nor empty memory is left, is told by a panic: nothing could be kept safely. Pop of more
+ * than was pushed is a panic. Cost: a test and a store. */
 GOO_API void goo_gc_push(GooGcMutator *m, void *object);
 GOO_API void goo_gc_pop(GooGcMutator *m, size_t count);
 
@@ -324,8 +327,10 @@ GOO_API bool goo_gc_step(GooGcMutator *m, uint32_t budget_us);
 /* No collection by itself in between; allocation fails at the hard limit. Nest. */
 GOO_API void goo_gc_disable(GooGcHeap *heap);
 GOO_API void goo_gc_enable(GooGcHeap *heap);
-/* 0: none. Fails: GOO_ERR_LIMIT, nothing changed, when the hard limit is below what is in use even
- * after a collection, or while none may run. May collect. */
+/* 0: none. Other threads may use the heap meanwhile: when the call returns GOO_OK, and from then
+ * on, not one accounted byte is above the limit. Fails: GOO_ERR_LIMIT, the old limits kept, when
+ * the hard limit is below what is in use even after a full collection, or where none may run. May
+ * collect. */
 GOO_API GooStatus goo_gc_set_limits(GooGcHeap *heap, size_t soft_bytes, size_t hard_bytes);
 /* Gives empty memory back to the OS now; the bytes given back. Cost: O(heap). */
 GOO_API size_t goo_gc_release(GooGcHeap *heap);
