@@ -69,6 +69,7 @@ static void collect_cycle(GooGcHeap *heap) {
     uint64_t start = gooi_platform_time_ns();
     gooi_notify(heap, GOO_GC_EVENT_CYCLE_BEGIN, 0);
     gooi_notify(heap, GOO_GC_EVENT_PAUSE_BEGIN, 0);
+    gooi_team_rouse(heap);
     gooi_pace_begin(heap);
     collect_prepare(heap);
     uint64_t mark_start = gooi_platform_time_ns();

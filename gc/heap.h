@@ -101,6 +101,7 @@ struct GooGcHeap {
     bool tight;               /* memory was short: holes of one granule count, until it is not */
     _Atomic uint32_t disable_depth;
     GooiMarkStack mark_stack;
+    bool scattered, backwards; /* how the last marking went at its end: the next begins so */
     size_t team_heap_min;     /* smaller ones are marked before help arrives; tests make it less */
 
     /* pace.c, pressure.c */

@@ -43,6 +43,8 @@ void gooi_visitor_init(GooGcVisitor *v, GooGcHeap *heap) {
         v->encoding.address_mask = UINT64_MAX;
     }
     v->colour = heap->colour;
+    v->scattered = heap->scattered;
+    v->backwards = heap->backwards;
     gooi_visitor_use_stack(v, &heap->mark_stack);
 }
 
@@ -322,6 +324,8 @@ void gooi_mark_all(GooGcVisitor *v) {
             mark_drain_stack(v);
         }
     } while (mark_take_dropped(v));
+    v->heap->scattered = v->scattered;
+    v->heap->backwards = v->backwards;
 }
 
 /* --- words that may be anything --- */

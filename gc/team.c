@@ -20,19 +20,59 @@
 
 #define GOOI_HELPER_STACK ((size_t)256 << 20) /* address space */
 #define GOOI_GIVE_MIN 4       /* entries that are worth a chunk */
+#define GOOI_GIVE_RANGE 512   /* words of a range from which it is worth two halves */
+#define GOOI_GIVE_RUNS 64     /* a stack is dealt out in so many runs, or by single entries */
 #define GOOI_CHUNK_WORTH 1024 /* objects that are */
 #define GOOI_PATIENCE_MAX 4096
-#define GOOI_SPINS 1000
+#define GOOI_SPINS 16         /* between two looks at the clock */
+#define GOOI_SPIN_NS 50000    /* about what sleeping and being woken cost */
+#define GOOI_ROUSED_NS 200000 /* a collection that has begun marks by then, or is a long one */
 
 /* --- chunks --- */
 
-/* The oldest half of the stack, but no more than a chunk holds. */
-static size_t team_cut(const GooGcVisitor *v) {
-    size_t count = (size_t)(v->top - v->stack) / 2;
-    if (count > GOOI_CHUNK_ENTRIES) {
-        count = GOOI_CHUNK_ENTRIES;
+/* How many entries `entry` and those above it make that belong together. */
+static size_t team_unit(const uintptr_t *entry, const uintptr_t *top) {
+    return top - entry > 1 && gooi_entry_is_range(entry[1]) ? 2 : 1;
+}
+
+static bool team_is_long_range(const uintptr_t *entry, const uintptr_t *top) {
+    return team_unit(entry, top) == 2 &&
+           entry[0] - entry[1] > GOOI_GIVE_RANGE * sizeof(GooiWord);
+}
+
+/* Leaves the lower half of a range, and writes the upper one to `upper`. */
+static void team_halve_range(uintptr_t *range, uintptr_t *upper) {
+    uintptr_t flags = range[1] & GOOI_ENTRY_RANGE_MASK;
+    uintptr_t low = range[1] - flags, end = range[0];
+    uintptr_t middle = low + (end - low) / 2 / sizeof(GooiWord) * sizeof(GooiWord);
+    upper[0] = end;
+    upper[1] = middle | flags;
+    range[0] = middle;
+}
+
+/* Deals out the older part of the stack: a run of entries to the chunk, a run is kept, and so on,
+ * and half of each long range. What is kept moves up to the rest. */
+static void team_deal(GooGcVisitor *v, GooiChunk *chunk) {
+    size_t run = 1 + (size_t)(v->top - v->stack) / GOOI_GIVE_RUNS;
+    uintptr_t *from = v->stack, *kept = from, *given = chunk->entries;
+    for (size_t turn = 0; from != v->top && given < chunk->entries + GOOI_CHUNK_ENTRIES; turn++) {
+        size_t unit = team_unit(from, v->top);
+        uintptr_t **to = turn / run % 2 == 0 ? &given : &kept;
+        if (team_is_long_range(from, v->top)) {
+            team_halve_range(from, given);
+            given += 2;
+            to = &kept;
+        }
+        memmove(*to, from, unit * sizeof *from);
+        *to += unit;
+        from += unit;
     }
-    return gooi_entry_is_range(v->stack[count]) ? count + 1 : count; /* TEAM-2 */
+    size_t kept_count = (size_t)(kept - v->stack);
+    memmove(from - kept_count, v->stack, kept_count * sizeof *kept);
+    v->stack = from - kept_count;
+    chunk->count = (size_t)(given - chunk->entries);
+    chunk->scattered = v->scattered;
+    chunk->backwards = v->backwards;
 }
 
 static void team_wake(GooiMarkTeam *team) {
@@ -44,15 +84,13 @@ static void team_wake(GooiMarkTeam *team) {
 /* Gives work to whoever waits for some, if there is enough and nobody else was faster. */
 void gooi_team_give(GooGcVisitor *v) {
     GooiMarkTeam *team = v->team;
-    if (v->top - v->stack < GOOI_GIVE_MIN || v->looks++ < team->patience) {
+    if ((v->top - v->stack < GOOI_GIVE_MIN && !team_is_long_range(v->stack, v->top)) ||
+        v->looks++ < team->patience) {
         return;
     }
     gooi_platform_mutex_lock(&team->lock);
     if (gooi_team_is_hungry(team) && team->chunk_count < GOOI_CHUNKS) {
-        GooiChunk *chunk = &team->chunks[team->chunk_count];
-        chunk->count = team_cut(v);
-        memcpy(chunk->entries, v->stack, chunk->count * sizeof *v->stack);
-        v->stack += chunk->count;
+        team_deal(v, &team->chunks[team->chunk_count]);
         v->looks = 0;
         team->chunk_count++;
         team_wake(team);
@@ -60,13 +98,15 @@ void gooi_team_give(GooGcVisitor *v) {
     gooi_platform_mutex_unlock(&team->lock);
 }
 
-/* An empty stack begins at its bottom again. */
+/* An empty stack begins at its bottom again; the heap goes on as the giver saw it. */
 static void team_take_chunk(GooGcVisitor *v) {
     GooiMarkTeam *team = v->team;
     const GooiChunk *chunk = &team->chunks[--team->chunk_count];
     v->stack = v->memory->entries;
     memcpy(v->stack, chunk->entries, chunk->count * sizeof *v->stack);
     v->top = v->stack + chunk->count;
+    v->scattered = chunk->scattered;
+    v->backwards = chunk->backwards;
     v->objects_before = v->objects;
 }
 
@@ -81,15 +121,18 @@ static void team_learn(GooGcVisitor *v) {
     }
 }
 
-/* Waits a little without the lock: work mostly comes soon. */
-static void team_spin(const GooiMarkTeam *team, uint64_t phase) {
-    for (int i = 0; i < GOOI_SPINS; i++) {
-        if (atomic_load_explicit(&team->chunk_count, memory_order_relaxed) != 0 ||
-            atomic_load_explicit(&team->phase, memory_order_relaxed) != phase) {
-            return;
+/* Waits without the lock until a chunk or the phase's end is there, or the time is over. */
+static void team_spin(const GooiMarkTeam *team, uint64_t phase, uint64_t ns) {
+    uint64_t end = gooi_platform_time_ns() + ns;
+    do {
+        for (int i = 0; i < GOOI_SPINS; i++) {
+            if (atomic_load_explicit(&team->chunk_count, memory_order_relaxed) != 0 ||
+                atomic_load_explicit(&team->phase, memory_order_relaxed) != phase) {
+                return;
+            }
+            GOOI_PAUSE();
         }
-        GOOI_PAUSE();
-    }
+    } while (gooi_platform_time_ns() < end);
 }
 
 static void team_sleep(GooiMarkTeam *team) {
@@ -116,7 +159,7 @@ bool gooi_team_take(GooGcVisitor *v) {
         } else if (team->spins && !spun) {
             spun = true;
             gooi_platform_mutex_unlock(&team->lock);
-            team_spin(team, v->phase);
+            team_spin(team, v->phase, GOOI_SPIN_NS);
             gooi_platform_mutex_lock(&team->lock);
         } else {
             team_sleep(team);
@@ -150,15 +193,27 @@ static void team_help(GooiMarkTeam *team, GooiHelper *helper) {
     gooi_platform_mutex_lock(&team->lock);
 }
 
+/* Under the lock, which is given up meanwhile: a collection has begun and will mark soon. */
+static void team_await(GooiMarkTeam *team) {
+    uint64_t phase = team->phase;
+    gooi_platform_mutex_unlock(&team->lock);
+    team_spin(team, phase, GOOI_ROUSED_NS);
+    gooi_platform_mutex_lock(&team->lock);
+}
+
 static void team_helper_main(void *arg) {
     GooiHelper *helper = arg;
     GooiMarkTeam *team = gooi_mark_team;
-    uint64_t seen = 0;
+    uint64_t seen = 0, roused = 0;
     gooi_platform_mutex_lock(&team->lock);
     while (!team->stop) {
         if (team->phase % 2 == 1 && team->phase != seen && team->wanted != 0) {
             seen = team->phase;
+            roused = team->roused;
             team_help(team, helper);
+        } else if (team->phase % 2 == 0 && roused != team->roused) {
+            roused = team->roused;
+            team_await(team);
         } else {
             team_sleep(team);
         }
@@ -186,12 +241,29 @@ static bool team_add_helper(GooiMarkTeam *team) {
 
 /* --- phases --- */
 
-static uint32_t team_size(const GooGcHeap *heap) {
-    uint32_t wanted = heap->options.marker_threads;
-    if (wanted == 0) {
-        wanted = gooi_platform_core_count();
+/* How many helpers the heap is worth. */
+static uint32_t team_wanted(const GooGcHeap *heap) {
+    uint32_t markers = heap->options.marker_threads;
+    if (heap->used_bytes < heap->team_heap_min) {
+        return 0;
     }
-    return wanted < GOOI_TEAM_MAX ? wanted : GOOI_TEAM_MAX;
+    if (markers == 0) {
+        markers = gooi_platform_core_count();
+    }
+    return (markers < GOOI_TEAM_MAX ? markers : GOOI_TEAM_MAX) - 1;
+}
+
+/* A collection begins: helpers wake up while it prepares. Not worth it where that would take the
+ * core on which it does. */
+void gooi_team_rouse(const GooGcHeap *heap) {
+    GooiMarkTeam *team = gooi_mark_team;
+    uint32_t wanted = team_wanted(heap);
+    if (wanted != 0 && wanted < gooi_platform_core_count()) {
+        gooi_platform_mutex_lock(&team->lock);
+        team->roused++;
+        team_wake(team);
+        gooi_platform_mutex_unlock(&team->lock);
+    }
 }
 
 static void team_begin(GooiMarkTeam *team, GooGcVisitor *v, uint32_t helpers) {
@@ -227,17 +299,16 @@ static void team_end(GooiMarkTeam *team, GooGcVisitor *v) {
 /* Drains the visitor's stack with the help of others. False: there is no help to be had. */
 bool gooi_team_drain(GooGcVisitor *v) {
     GooiMarkTeam *team = gooi_mark_team;
-    uint32_t size = team_size(v->heap);
+    uint32_t wanted = team_wanted(v->heap);
     bool has_room = v->memory->committed >= sizeof(GooiChunk); /* for what others give */
-    if (size < 2 || !has_room || v->heap->used_bytes < v->heap->team_heap_min ||
-        !gooi_platform_mutex_try_lock(&team->use)) {
+    if (wanted == 0 || !has_room || !gooi_platform_mutex_try_lock(&team->use)) {
         return false;
     }
-    while (team->helper_count < size - 1 && team_add_helper(team)) {
+    while (team->helper_count < wanted && team_add_helper(team)) {
     }
     bool helped = team->helper_count != 0;
     if (helped) {
-        team_begin(team, v, size - 1);
+        team_begin(team, v, wanted);
         gooi_mark_drain_shared(v);
         team_end(team, v);
     }

@@ -31,7 +31,8 @@
 
 typedef struct GooiChunk {
     size_t count;
-    uintptr_t entries[GOOI_CHUNK_ENTRIES + 1]; /* one more where a range would be cut */
+    bool scattered, backwards;                 /* how the giver went about it */
+    uintptr_t entries[GOOI_CHUNK_ENTRIES + 1]; /* one more where the last is a range */
 } GooiChunk;
 
 typedef struct GooiHelper {
@@ -55,6 +56,7 @@ struct GooiMarkTeam {
     _Atomic uint32_t chunk_count;
     _Atomic uint32_t patience; /* looks between two chunks of one giver */
     uint32_t sleepers;
+    uint64_t roused;        /* collections that began */
     bool spins;             /* there is a core for every marker: waiting may burn some of it */
     size_t objects;         /* marked by helpers */
     GooiChunk chunks[GOOI_CHUNKS];

@@ -62,6 +62,7 @@ size_t gooi_mark_stack_shrink(GooGcHeap *heap, GooiMarkStack *stack);
 void gooi_mark_conservative(GooGcVisitor *v, const void *low, const void *high);
 
 /* team.c */
+void gooi_team_rouse(const GooGcHeap *heap);
 bool gooi_team_drain(GooGcVisitor *v);
 bool gooi_team_init(void);
 void gooi_team_disband(void);
