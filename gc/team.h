@@ -3,22 +3,30 @@
  * The collecting thread marks with its own visitor; threads of one pool for the process, made when
  * the first heap is large enough to want them, help with a visitor each. Work stays on a marker's
  * own stack. One that runs dry says so by a counter; a marker that still has work sees that at one
- * of its looks (mark.c) and gives the oldest half of its stack, which leads to the largest part of
- * what is left, as a chunk.
+ * of its looks (mark.c) and deals out its stack: every other run of its older entries, and half of
+ * each long range, become a chunk. Entries of the same age lead to parts of about the same size, so
+ * both go on with about half of what was left, and seldom meet again.
  *
- *   marker: stack ──oldest half──▶ chunk ──▶ shared chunks ──▶ an idle marker's stack
+ *   marker: stack ──half of each level──▶ chunk ──▶ shared chunks ──▶ an idle marker's stack
+ *
+ *   helper: asleep ──roused (a collection begins)──▶ spins ──phase begins──▶ marks ──▶ asleep
  *
  * Marks are plain byte stores of the same value, so that two markers which meet at one object both
  * trace it, which is harmless; only the number of objects is counted anew afterwards.
  *
  * A chunk costs both sides a microsecond or two. Where chunks lead to little, as in a heap of
  * chains with twigs, markers learn to wait before they give the next one; where they lead to much
- * they give at the first look.
+ * they give at the first look. Waking a thread takes 10 to 100 µs, ten of them of the waker's time:
+ * helpers are woken while the collection prepares, and who waits spins for about as long first,
+ * where there is a core for each marker.
  *
  * TEAM-1  a phase ends when all its members are idle and no chunk is left: no work exists then, and
  *         nobody touches the heap any more, whether or not the others have noticed yet.
- * TEAM-2  a chunk never cuts a range entry in two.
+ * TEAM-2  what was on the giver's stack is afterwards on its stack or in the chunk, once: an entry
+ *         in one of them, a range in one of them or half in each, and no range's two entries apart.
  * TEAM-3  one heap at a time has helpers; another that collects meanwhile marks alone.
+ * TEAM-4  a helper touches a heap only as a member of its phase; one that was roused and finds no
+ *         phase sleeps again after GOOI_ROUSED_NS. So a collection may rouse and not mark.
  */
 #ifndef GOO_GC_TEAM_H
 #define GOO_GC_TEAM_H

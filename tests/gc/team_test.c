@@ -1,12 +1,15 @@
 /* Marking by several threads: the same graphs as one marker finds, whatever the number of markers,
  * the shape of the heap and the size of their stacks.
  *
- * Uses private headers: gc/heap.h and gc/team.h, to engage helpers on heaps that are too small for
- * them and to keep mark stacks small. Invariants: TEAM-1, TEAM-2, MARK-1.
+ * Uses private headers: gc/heap.h, gc/mark.h and gc/team.h, to engage helpers on heaps that are too
+ * small for them, to keep mark stacks small and to look at what a marker gives. Invariants: TEAM-1,
+ * TEAM-2, MARK-1.
  */
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "gc/mark.h"
 #include "gc/team.h"
 #include "runtime/globals.h"
 #include "tests/gc/graph_model.h"
@@ -124,6 +127,105 @@ GOO_TEST(gc_team, wide_arrays) {
     for (int round = 0; round < 6; round++) {
         CHECK_EQ(goo_gc_collect(m, GOO_GC_FULL), GOO_OK);
         CHECK_EQ(goo_gc_get_stats(heap).objects_live, 1 + ARRAYS * (WIDTH + 1));
+    }
+    goo_gc_heap_destroy(heap);
+}
+
+/* One array alone: its range is shared by halves (TEAM-2). */
+GOO_TEST(gc_team, one_wide_array) {
+    enum { WIDTH = 100000 };
+    GooGcHeap *heap = heap_of("markers=4,verify");
+    GooGcMutator *m = goo_gc_attach(heap);
+    heap->team_heap_min = 0;
+    goo_gc_disable(heap);
+    void **all = goo_gc_alloc(m, &pointers_type, (WIDTH + 1) * sizeof *all);
+    goo_gc_push(m, all);
+    for (size_t i = 1; i <= WIDTH; i++) {
+        goo_gc_write_pointer(m, all, &all[i], pair_new(m, NULL, NULL, i));
+    }
+    goo_gc_enable(heap);
+    for (int round = 0; round < 6; round++) {
+        CHECK_EQ(goo_gc_collect(m, GOO_GC_FULL), GOO_OK);
+        CHECK_EQ(goo_gc_get_stats(heap).objects_live, 1 + WIDTH);
+    }
+    goo_gc_heap_destroy(heap);
+}
+
+/* What the entries lead to: a number for each object, words of one long array for ranges. */
+enum { DEAL_OBJECTS = 3000, DEAL_WORDS = 20000, DEAL_ENTRIES = 2 * DEAL_OBJECTS };
+
+typedef struct Deal {
+    uint8_t objects[DEAL_OBJECTS], words[DEAL_WORDS];
+    size_t weight; /* words and objects in all */
+} Deal;
+
+static _Alignas(16) uint64_t deal_words[DEAL_WORDS];
+
+static void deal_count(Deal *deal, const uintptr_t *entry, const uintptr_t *end) {
+    while (entry < end) {
+        if (entry + 1 == end || !gooi_entry_is_range(entry[1])) {
+            deal->objects[*entry++ / 16]++;
+            deal->weight++;
+            continue;
+        }
+        uintptr_t base = (uintptr_t)deal_words, flags = entry[1] & GOOI_ENTRY_RANGE_MASK;
+        uintptr_t high = entry[0] - base, low = entry[1] - flags - base;
+        CHECK(flags == GOOI_ENTRY_SLOTS && low < high && low % 8 == 0 && high % 8 == 0);
+        for (; low < high; low += 8) {
+            deal->words[low / 8]++;
+            deal->weight++;
+        }
+        entry += 2;
+    }
+}
+
+/* A stack of random objects and ranges, dealt out once. */
+static void deal_check(uint64_t seed, size_t units, bool ranges) {
+    static uintptr_t stack[DEAL_ENTRIES];
+    static Deal before, given, kept;
+    uintptr_t *top = stack, word = (uintptr_t)deal_words;
+    memset(&before, 0, sizeof before);
+    memset(&given, 0, sizeof given);
+    memset(&kept, 0, sizeof kept);
+    for (size_t i = 0; i < units; i++) {
+        size_t count = 1 + team_random(&seed) % (DEAL_WORDS / units);
+        if (ranges && team_random(&seed) % 3 == 0) {
+            *top++ = word + count * 8;
+            *top++ = word | GOOI_ENTRY_SLOTS;
+            word += count * 8;
+        } else {
+            *top++ = i * 16 | (i % 2 == 0 ? GOOI_ENTRY_MARKED : 0);
+        }
+    }
+    deal_count(&before, stack, top);
+    GooiMarkTeam *team = gooi_mark_team;
+    GooGcVisitor v = {.team = team, .stack = stack, .top = top, .backwards = true};
+    team->idle = 1;
+    gooi_team_give(&v);
+    team->idle = 0;
+    CHECK_EQ(team->chunk_count, 1);
+    team->chunk_count = 0;
+    const GooiChunk *chunk = &team->chunks[0];
+    CHECK(chunk->count > 0 && chunk->count <= GOOI_CHUNK_ENTRIES + 1 && chunk->backwards);
+    CHECK(v.top == top && v.stack < v.top);
+    deal_count(&given, chunk->entries, chunk->entries + chunk->count);
+    deal_count(&kept, v.stack, v.top);
+    CHECK_EQ(given.weight + kept.weight, before.weight);
+    for (size_t i = 0; i < DEAL_OBJECTS; i++) {
+        CHECK_EQ(given.objects[i] + kept.objects[i], before.objects[i]);
+    }
+    for (size_t i = 0; i < DEAL_WORDS; i++) {
+        CHECK_EQ(given.words[i] + kept.words[i], before.words[i]);
+    }
+}
+
+/* Nothing is lost or doubled, whatever the stack holds (TEAM-2). */
+GOO_TEST(gc_team, stacks_are_dealt_out_whole) {
+    GooGcHeap *heap = heap_of("markers=2");
+    for (uint64_t seed = 1; seed <= 200; seed++) {
+        uint64_t random = seed * UINT64_C(0x9e3779b97f4a7c15);
+        size_t units = 4 + team_random(&random) % (seed % 4 == 0 ? DEAL_OBJECTS - 4 : 60);
+        deal_check(random, units, seed % 2 == 0);
     }
     goo_gc_heap_destroy(heap);
 }
