@@ -220,10 +220,10 @@ static const uint32_t avx2_pack[16][8] = {
 };
 
 /* There is no unsigned comparison: base and size are moved by 2^63, which makes the signed one of
- * the differences the same. */
-static size_t avx2_filter_references(const uint64_t *words, size_t count,
-                                     const GooiReferenceFilter *filter, uint64_t *out) {
-    GooiReferenceFilter f = *filter;
+ * the differences the same. Plain pointers have no tag to ask for and nothing to mask away. */
+static GOOI_ALWAYS_INLINE size_t avx2_filter_words(const uint64_t *words, size_t count,
+                                                   GooiReferenceFilter f, bool plain,
+                                                   uint64_t *out) {
     uint64_t half = UINT64_C(1) << 63;
     __m256i tag_mask = _mm256_set1_epi64x((long long)f.tag_mask);
     __m256i tag_value = _mm256_set1_epi64x((long long)f.tag_value);
@@ -234,11 +234,13 @@ static size_t avx2_filter_references(const uint64_t *words, size_t count,
     size_t i = 0;
     for (; i + 4 <= count; i += 4) {
         __m256i four = _mm256_loadu_si256((const __m256i *)(const void *)(words + i));
-        __m256i address = _mm256_and_si256(four, address_mask);
-        __m256i tagged = _mm256_cmpeq_epi64(_mm256_and_si256(four, tag_mask), tag_value);
-        __m256i inside = _mm256_cmpgt_epi64(size, _mm256_sub_epi64(address, base));
-        unsigned pass =
-            (unsigned)_mm256_movemask_pd(_mm256_castsi256_pd(_mm256_and_si256(tagged, inside)));
+        __m256i address = plain ? four : _mm256_and_si256(four, address_mask);
+        __m256i passes = _mm256_cmpgt_epi64(size, _mm256_sub_epi64(address, base));
+        if (!plain) {
+            __m256i tagged = _mm256_cmpeq_epi64(_mm256_and_si256(four, tag_mask), tag_value);
+            passes = _mm256_and_si256(passes, tagged);
+        }
+        unsigned pass = (unsigned)_mm256_movemask_pd(_mm256_castsi256_pd(passes));
         __m256i order = _mm256_loadu_si256((const __m256i *)(const void *)avx2_pack[pass]);
         _mm256_storeu_si256((__m256i *)(void *)(out + found),
                             _mm256_permutevar8x32_epi32(address, order));
@@ -250,6 +252,14 @@ static size_t avx2_filter_references(const uint64_t *words, size_t count,
         found += (size_t)((words[i] & f.tag_mask) == f.tag_value) & (address - f.base < f.size);
     }
     return found;
+}
+
+static size_t avx2_filter_references(const uint64_t *words, size_t count,
+                                     const GooiReferenceFilter *filter, uint64_t *out) {
+    GooiReferenceFilter f = *filter;
+    return (f.tag_mask | f.tag_value | ~f.address_mask) == 0
+               ? avx2_filter_words(words, count, f, true, out)
+               : avx2_filter_words(words, count, f, false, out);
 }
 
 static inline __m256i avx2_load(const uint8_t *bytes) {

@@ -14,11 +14,13 @@
  * edges as one 32-bit number and turns the later one into a count, in place.
  *
  * Compressing goes to a register and then to memory: the form that writes memory directly takes a
- * hundred cycles or more on Zen 4. Stores of partial vectors are used only for the last piece.
+ * hundred cycles or more on Zen 4. It goes over a register of the same turn: the form that fills up
+ * with zeros waits there for what its target held before, one turn after the other. Stores of
+ * partial vectors are used only for the last piece.
  *
  * Left out, because it measured no better (tests/bench/README.md): storing swept bytes only where
- * something changes, going around a store when no reference passes, asking tag and address range
- * as one question.
+ * something changes, going around a store when no reference passes, gathering what passes into
+ * whole lines, several streams of references, asking a tag below the address as part of the range.
  *
  * Threads: any; no state.
  */
@@ -26,6 +28,9 @@
 
 #include <immintrin.h>
 #include <string.h>
+
+/* The smallest that these processors have. */
+#define AVX512_PAGE_SIZE 4096
 
 typedef struct Avx512Masks {
     __m512i start_mask, start_value, end_bit;
@@ -100,7 +105,7 @@ static size_t avx512_list_edges(const uint64_t *occupied, size_t granules, uint1
         uint64_t edge = clear ^ (clear << 1 | open);
         open = clear >> 63;
         __m512i base = _mm512_set1_epi16((short)i);
-        __m512i found = _mm512_maskz_compress_epi8(edge, iota);
+        __m512i found = _mm512_mask_compress_epi8(base, edge, iota);
         size_t found_count = avx512_count_ones(edge);
         __m512i low = _mm512_cvtepu8_epi16(_mm512_castsi512_si256(found));
         _mm512_storeu_si512(edges + count, _mm512_add_epi16(low, base));
@@ -133,7 +138,7 @@ static size_t avx512_list_holes(const uint64_t *occupied, size_t granules, size_
     for (; i + 16 <= pairs; i += 16) {
         __m512i found = avx512_holes(_mm512_loadu_si512(holes + i));
         __mmask16 keep = _mm512_cmpge_epu32_mask(found, least);
-        _mm512_storeu_si512(holes + count, _mm512_maskz_compress_epi32(keep, found));
+        _mm512_storeu_si512(holes + count, _mm512_mask_compress_epi32(found, keep, found));
         count += avx512_count_ones(keep);
     }
     __mmask16 rest = (__mmask16)avx512_low_bits(pairs - i);
@@ -145,16 +150,42 @@ static size_t avx512_list_holes(const uint64_t *occupied, size_t granules, size_
     return count + keep_count;
 }
 
+/* Whether `width` bytes at `p` reach into the next page. A masked vector is not asked for there: it
+ * takes 400 ns where its masked part lies in a page that is absent. */
+static inline bool avx512_leaves_page(const void *p, size_t width) {
+    return ((uintptr_t)p & (AVX512_PAGE_SIZE - 1)) > AVX512_PAGE_SIZE - width;
+}
+
+/* Bit i: byte i of 64 has one of the mask's bits. */
+static inline uint64_t avx512_hits(const uint8_t *bytes, __m512i masks) {
+    return _mm512_test_epi8_mask(_mm512_loadu_si512(bytes), masks);
+}
+
+/* The same for `count` bytes, 0 to 63, of which the first is in a page that is there. */
+static inline uint64_t avx512_few_hits(const uint8_t *bytes, size_t count, __m512i masks) {
+    uint64_t lanes = avx512_low_bits(count);
+    if (GOOI_LIKELY(!avx512_leaves_page(bytes, 64))) {
+        return _mm512_test_epi8_mask(_mm512_maskz_loadu_epi8(lanes, bytes), masks);
+    }
+    size_t back = (64 - count) & 63; /* the vector that ends with them lies in their page */
+    __m512i some = _mm512_maskz_loadu_epi8(lanes << back, bytes - back);
+    return _mm512_test_epi8_mask(some, masks) >> back;
+}
+
+/* The last vector overlaps what was counted. */
 static size_t avx512_count_nonzero(const uint8_t *bytes, size_t count, uint8_t mask) {
     __m512i masks = _mm512_set1_epi8((char)mask);
+    if (count < 64) {
+        return count == 0 ? 0 : avx512_count_ones(avx512_few_hits(bytes, count, masks));
+    }
     size_t found = 0;
     size_t i = 0;
     for (; i + 64 <= count; i += 64) {
-        found += avx512_count_ones(_mm512_test_epi8_mask(_mm512_loadu_si512(bytes + i), masks));
+        found += avx512_count_ones(avx512_hits(bytes + i, masks));
     }
     if (i < count) {
-        __m512i rest = _mm512_maskz_loadu_epi8(avx512_low_bits(count - i), bytes + i);
-        found += avx512_count_ones(_mm512_test_epi8_mask(rest, masks));
+        uint64_t counted = avx512_low_bits(i + 64 - count);
+        found += avx512_count_ones(avx512_hits(bytes + count - 64, masks) & ~counted);
     }
     return found;
 }
@@ -163,51 +194,91 @@ static size_t avx512_find_last(const uint8_t *bytes, size_t count, uint8_t mask)
     __m512i masks = _mm512_set1_epi8((char)mask);
     size_t i = count;
     for (; i >= 64; i -= 64) {
-        uint64_t hits = _mm512_test_epi8_mask(_mm512_loadu_si512(bytes + i - 64), masks);
+        uint64_t hits = avx512_hits(bytes + i - 64, masks);
         if (hits != 0) {
             return i - 1 - (size_t)_lzcnt_u64(hits);
         }
     }
-    __m512i rest = _mm512_maskz_loadu_epi8(avx512_low_bits(i), bytes);
-    uint64_t hits = _mm512_test_epi8_mask(rest, masks);
+    uint64_t hits = i == 0 ? 0 : avx512_few_hits(bytes, i, masks);
     return hits == 0 ? SIZE_MAX : 63 - (size_t)_lzcnt_u64(hits);
+}
+
+/* What is to be asked of a word. */
+typedef enum Avx512Question {
+    AVX512_RANGE,    /* its range: it is an address */
+    AVX512_HIGH_TAG, /* one range too: its tag fills all bits above the addresses */
+    AVX512_ANY_TAG   /* its tag, and the range of its address */
+} Avx512Question;
+
+static Avx512Question avx512_question(const GooiReferenceFilter *f) {
+    uint64_t mask = f->address_mask;
+    if (f->tag_mask != ~mask || (mask & (mask + 1)) != 0 || (f->tag_value & mask) != 0 ||
+        f->base > mask || f->size - 1 > mask - f->base) {
+        return AVX512_ANY_TAG;
+    }
+    return mask == UINT64_MAX ? AVX512_RANGE : AVX512_HIGH_TAG;
 }
 
 typedef struct Avx512Filter {
     __m512i tag_mask, tag_value, address_mask, base, size;
 } Avx512Filter;
 
-static inline Avx512Filter avx512_filter(const GooiReferenceFilter *f) {
+static GOOI_ALWAYS_INLINE Avx512Filter avx512_filter(const GooiReferenceFilter *f,
+                                                     Avx512Question question) {
+    uint64_t base = question == AVX512_HIGH_TAG ? f->tag_value | f->base : f->base;
     return (Avx512Filter){.tag_mask = _mm512_set1_epi64((long long)f->tag_mask),
                           .tag_value = _mm512_set1_epi64((long long)f->tag_value),
                           .address_mask = _mm512_set1_epi64((long long)f->address_mask),
-                          .base = _mm512_set1_epi64((long long)f->base),
+                          .base = _mm512_set1_epi64((long long)base),
                           .size = _mm512_set1_epi64((long long)f->size)};
 }
 
-/* Writes the addresses among the `lanes` of eight words that pass; returns how many. A branch
- * around the store when nothing passes would gain only where that can be predicted. */
-static inline size_t avx512_filter_eight(__m512i words, __mmask8 lanes, Avx512Filter f,
-                                         uint64_t *out) {
-    __m512i address = _mm512_and_si512(words, f.address_mask);
-    __mmask8 tagged =
-        _mm512_mask_cmpeq_epi64_mask(lanes, _mm512_and_si512(words, f.tag_mask), f.tag_value);
-    __mmask8 pass = _mm512_mask_cmplt_epu64_mask(tagged, _mm512_sub_epi64(address, f.base), f.size);
-    _mm512_storeu_si512(out, _mm512_maskz_compress_epi64(pass, address));
+/* Writes the addresses among the `lanes` of eight words that pass, with anything behind them.
+ * Returns how many. */
+static GOOI_ALWAYS_INLINE size_t avx512_filter_eight(__m512i words, __mmask8 lanes, Avx512Filter f,
+                                                     Avx512Question question, uint64_t *out) {
+    __m512i address = question == AVX512_RANGE ? words : _mm512_and_si512(words, f.address_mask);
+    __m512i offset = _mm512_sub_epi64(question == AVX512_ANY_TAG ? address : words, f.base);
+    if (question == AVX512_ANY_TAG) {
+        __m512i tag = _mm512_and_si512(words, f.tag_mask);
+        lanes = _mm512_mask_cmpeq_epi64_mask(lanes, tag, f.tag_value);
+    }
+    __mmask8 pass = _mm512_mask_cmplt_epu64_mask(lanes, offset, f.size);
+    _mm512_storeu_si512(out, _mm512_mask_compress_epi64(offset, pass, address));
     return avx512_count_ones(pass);
+}
+
+/* The last vector overlaps what was filtered. */
+static GOOI_ALWAYS_INLINE size_t avx512_filter_words(const uint64_t *words, size_t count,
+                                                     const GooiReferenceFilter *filter,
+                                                     Avx512Question question, uint64_t *out) {
+    Avx512Filter f = avx512_filter(filter, question);
+    size_t found = 0;
+    size_t i = 0;
+    for (; i + 8 <= count; i += 8) {
+        __m512i eight = _mm512_loadu_si512(words + i);
+        found += avx512_filter_eight(eight, 0xff, f, question, out + found);
+    }
+    size_t rest = count - i;
+    if (rest != 0) {
+        size_t back = count >= 8 || avx512_leaves_page(words, 64) ? 8 - rest : 0;
+        __mmask8 lanes = (__mmask8)(avx512_low_bits(rest) << back);
+        __m512i some = _mm512_maskz_loadu_epi64(lanes, words + i - back);
+        found += avx512_filter_eight(some, lanes, f, question, out + found);
+    }
+    return found;
 }
 
 static size_t avx512_filter_references(const uint64_t *words, size_t count,
                                        const GooiReferenceFilter *filter, uint64_t *out) {
-    Avx512Filter f = avx512_filter(filter);
-    size_t found = 0;
-    size_t i = 0;
-    for (; i + 8 <= count; i += 8) {
-        found += avx512_filter_eight(_mm512_loadu_si512(words + i), 0xff, f, out + found);
+    switch (avx512_question(filter)) {
+    case AVX512_RANGE:
+        return avx512_filter_words(words, count, filter, AVX512_RANGE, out);
+    case AVX512_HIGH_TAG:
+        return avx512_filter_words(words, count, filter, AVX512_HIGH_TAG, out);
+    default:
+        return avx512_filter_words(words, count, filter, AVX512_ANY_TAG, out);
     }
-    __mmask8 lanes = (__mmask8)avx512_low_bits(count - i);
-    return found +
-           avx512_filter_eight(_mm512_maskz_loadu_epi64(lanes, words + i), lanes, f, out + found);
 }
 
 /* How far it is to the next multiple of 64 behind `p`: 1 to 64. */
@@ -245,8 +316,7 @@ static inline __m128i avx512_load_quarter(const uint8_t *p) {
     return _mm_loadu_epi8(p);
 }
 
-/* Less than a vector: two smaller ones that overlap. One that is masked would do from 1 byte on,
- * but takes 400 ns where its masked part lies in a page that is not there. */
+/* Less than a vector: two smaller ones that overlap, or one that is masked. */
 static bool avx512_is_zero_short(const uint8_t *p, size_t size) {
     if (size >= 32) {
         __m256i all = _mm256_or_si256(avx512_load_half(p), avx512_load_half(p + size - 32));
@@ -256,8 +326,7 @@ static bool avx512_is_zero_short(const uint8_t *p, size_t size) {
         __m128i all = _mm_or_si128(avx512_load_quarter(p), avx512_load_quarter(p + size - 16));
         return _mm_testz_si128(all, all);
     }
-    return _mm_test_epi8_mask(_mm_maskz_loadu_epi8((__mmask16)avx512_low_bits(size), p),
-                              _mm_set1_epi8(-1)) == 0;
+    return size == 0 || avx512_few_hits(p, size, _mm512_set1_epi8(-1)) == 0;
 }
 
 /* The first vector, two at a time from an aligned address on, and the last, which overlaps what was
@@ -293,7 +362,8 @@ static inline __m256i avx512_change(const uint8_t *left, const uint8_t *right) {
     return _mm256_xor_si256(avx512_load_half(left), avx512_load_half(right));
 }
 
-/* Less than a vector, as in is_zero: what differs in either part, and a bit for the end. */
+/* Less than a vector: what differs in either of two smaller ones that overlap, or in one that is
+ * masked, and a bit for the end. */
 static size_t avx512_first_difference_short(const uint8_t *left, const uint8_t *right,
                                             size_t size) {
     uint64_t different;
@@ -307,6 +377,12 @@ static size_t avx512_first_difference_short(const uint8_t *left, const uint8_t *
                     (uint64_t)_mm_cmpneq_epi8_mask(avx512_load_quarter(left + last),
                                                    avx512_load_quarter(right + last))
                         << last;
+    } else if (avx512_leaves_page(left, 16) || avx512_leaves_page(right, 16)) {
+        size_t i = 0;
+        while (i < size && left[i] == right[i]) {
+            i++;
+        }
+        return i;
     } else {
         __mmask16 lanes = (__mmask16)avx512_low_bits(size);
         different = _mm_cmpneq_epi8_mask(_mm_maskz_loadu_epi8(lanes, left),

@@ -31,6 +31,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 enum {
     GRANULES = 4096, /* of a 64 KiB block */
@@ -38,6 +39,7 @@ enum {
     BATCH = 32,
     PRISTINE = 8 * BATCH,
     WORDS = 16384,
+    PIECE = 1024,
     COLOUR = 0x07,
     MARK = 3,
     END = 0x08,
@@ -58,9 +60,12 @@ static struct Data {
     GooiHole holes[GRANULES / 2 + 8];
     uint64_t map[GRANULES / 64];
     uint64_t words[WORDS], out[WORDS + 8];
+    const GooiReferenceFilter *filter;
+    size_t piece;  /* words filtered at a time */
+    uint8_t *edge; /* the end of a page, before one that is absent */
     uint64_t seed;
     unsigned share; /* of words that pass, in % */
-    size_t zeros;   /* bytes for is_zero */
+    size_t zeros;   /* bytes for is_zero, and before the edge */
 } data;
 
 static volatile size_t sink; /* keeps results alive */
@@ -71,7 +76,7 @@ typedef struct Measure {
     size_t member; /* the kernel measured: offset in GooiKernels */
     void (*prepare)(unsigned share);
     double (*sample)(const GooiKernels *k);
-    unsigned share; /* live objects or passing words, in %; bytes for is_zero */
+    unsigned share; /* live objects or passing words, in %; or bytes */
 } Measure;
 
 static uint64_t random_bits(void) {
@@ -128,19 +133,55 @@ static void prepare_bytes(unsigned size) {
     memset(data.tables, 0, BATCH * GRANULES);
 }
 
-/* Plain pointers, `share` % of them into a heap of 64 MiB. */
-static const GooiReferenceFilter filter = {0, 0, UINT64_MAX, UINT64_C(0x7f0000000000), 1 << 26};
+/* Words of three encodings: a heap of 64 MiB, and what tells its references. */
+static const GooiReferenceFilter plain_pointers = {0, 0, UINT64_MAX, UINT64_C(0x7f0000000000),
+                                                   1 << 26};
+static const GooiReferenceFilter boxed_in_nan = {UINT64_C(0xffff) << 48, UINT64_C(0xfffc) << 48,
+                                                 (UINT64_C(1) << 48) - 1, UINT64_C(0x7f0000000000),
+                                                 1 << 26};
+static const GooiReferenceFilter tagged_below = {7, 1, ~UINT64_C(7), UINT64_C(0x7f0000000000),
+                                                 1 << 26};
+
+static void prepare_filter(const GooiReferenceFilter *filter, unsigned share, size_t piece) {
+    data.filter = filter;
+    data.share = share;
+    data.piece = piece;
+}
 
 static void prepare_words(unsigned share) {
-    data.share = share;
+    prepare_filter(&plain_pointers, share, WORDS);
+}
+
+static void prepare_boxed(unsigned share) {
+    prepare_filter(&boxed_in_nan, share, WORDS);
+}
+
+static void prepare_tagged(unsigned share) {
+    prepare_filter(&tagged_below, share, WORDS);
+}
+
+/* As the collector traces long ranges: what passes is written to the same place each time. */
+static void prepare_pieces(unsigned share) {
+    prepare_filter(&plain_pointers, share, PIECE);
 }
 
 /* Other words each time: the outcomes of the same ones would be learned by a branch predictor. */
 static void refresh_words(void) {
+    const GooiReferenceFilter *f = data.filter;
     for (size_t i = 0; i < WORDS; i++) {
-        uint64_t offset = random_bits() % filter.size & ~UINT64_C(15);
+        uint64_t offset = random_bits() % f->size & ~UINT64_C(15);
         bool inside = random_bits() % 100 < data.share;
-        data.words[i] = inside ? filter.base + offset : (i % 2 == 0 ? offset : ~offset);
+        data.words[i] = inside ? (f->base + offset) | f->tag_value : i % 2 == 0 ? offset : ~offset;
+    }
+}
+
+static void prepare_edge(unsigned size) {
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    data.zeros = size;
+    data.filter = &plain_pointers;
+    if (data.edge == NULL) {
+        data.edge = map_bytes(2 * page) + page;
+        munmap(data.edge, page);
     }
 }
 
@@ -255,18 +296,62 @@ static double sample_is_zero(const GooiKernels *k) {
     return (double)(size * count) / best;
 }
 
-/* GB/s of words read from the second-level cache, references written to it. */
+/* GB/s of words read from the second-level cache. */
 static double sample_filter(const GooiKernels *k) {
     double best = HUGE_VAL;
     size_t found = 0;
     for (size_t repeat = 0; repeat < data.options.repeats; repeat++) {
         refresh_words();
         double start = bench_now_ns();
-        found += k->filter_references(data.words, WORDS, &filter, data.out);
+        for (size_t i = 0; i < WORDS; i += data.piece) {
+            found += k->filter_references(data.words + i, data.piece, data.filter, data.out);
+        }
         best = least(best, bench_now_ns() - start);
     }
     sink = found;
     return sizeof data.words / best;
+}
+
+/* ns for a call of `work` on the last bytes before a page that is absent. */
+static double sample_edge(const GooiKernels *k,
+                          size_t (*work)(const GooiKernels *, const uint8_t *)) {
+    enum { CALLS = 1000 };
+    double best = HUGE_VAL;
+    size_t result = 0;
+    for (size_t repeat = 0; repeat < data.options.repeats; repeat++) {
+        double start = bench_now_ns();
+        for (size_t i = 0; i < CALLS; i++) {
+            result += work(k, data.edge - data.zeros);
+        }
+        best = least(best, bench_now_ns() - start);
+    }
+    sink = result;
+    return best / CALLS;
+}
+
+static size_t work_edge_count(const GooiKernels *k, const uint8_t *bytes) {
+    return k->count_nonzero(bytes, data.zeros, COLOUR);
+}
+
+static size_t work_edge_find(const GooiKernels *k, const uint8_t *bytes) {
+    return k->find_last(bytes, data.zeros, END);
+}
+
+static size_t work_edge_filter(const GooiKernels *k, const uint8_t *bytes) {
+    return k->filter_references((const uint64_t *)(const void *)bytes, data.zeros / 8, data.filter,
+                                data.out);
+}
+
+static double sample_edge_count(const GooiKernels *k) {
+    return sample_edge(k, work_edge_count);
+}
+
+static double sample_edge_find(const GooiKernels *k) {
+    return sample_edge(k, work_edge_find);
+}
+
+static double sample_edge_filter(const GooiKernels *k) {
+    return sample_edge(k, work_edge_filter);
 }
 
 #define KERNEL(member) offsetof(GooiKernels, member)
@@ -307,6 +392,22 @@ static const Measure measures[] = {
      sample_filter, 25},
     {"filter references, 75 % pass", "GB/s", true, KERNEL(filter_references), prepare_words,
      sample_filter, 75},
+    {"filter references, 1024 at a time, 2 % pass", "GB/s", true, KERNEL(filter_references),
+     prepare_pieces, sample_filter, 2},
+    {"filter references, 1024 at a time, 25 % pass", "GB/s", true, KERNEL(filter_references),
+     prepare_pieces, sample_filter, 25},
+    {"filter references, 1024 at a time, 75 % pass", "GB/s", true, KERNEL(filter_references),
+     prepare_pieces, sample_filter, 75},
+    {"filter references boxed in NaN, 25 % pass", "GB/s", true, KERNEL(filter_references),
+     prepare_boxed, sample_filter, 25},
+    {"filter references tagged below, 25 % pass", "GB/s", true, KERNEL(filter_references),
+     prepare_tagged, sample_filter, 25},
+    {"count 40 bytes before an absent page", "ns/call", false, KERNEL(count_nonzero), prepare_edge,
+     sample_edge_count, 40},
+    {"search 40 bytes before an absent page", "ns/call", false, KERNEL(find_last), prepare_edge,
+     sample_edge_find, 40},
+    {"filter 20 words before an absent page", "ns/call", false, KERNEL(filter_references),
+     prepare_edge, sample_edge_filter, 160},
 };
 
 /* One level's samples of one measure, one for each round. */

@@ -266,6 +266,17 @@ GOO_TEST(kernels, references_are_filtered_as_by_scalar) {
         {0, 0, UINT64_MAX, UINT64_C(0x1000), UINT64_MAX - 0x1000},
         {0, 0, UINT64_MAX, UINT64_C(0x1000), 0},
         {1, 2, UINT64_MAX, UINT64_C(0x1000), 0x1000},
+        {0, 1, UINT64_MAX, UINT64_C(0x1000), 0x1000},
+        {0, 0, UINT64_MAX, UINT64_MAX - 0xfff, 0x2000},
+        {UINT64_C(0xffff) << 48, UINT64_C(0xfffc) << 48, (UINT64_C(1) << 48) - 1,
+         (UINT64_C(1) << 48) - 0x1000, 0x1000},
+        {UINT64_C(0xffff) << 48, UINT64_C(0xfffc) << 48, (UINT64_C(1) << 48) - 1,
+         (UINT64_C(1) << 48) - 0x1000, 0x2000},
+        {UINT64_C(0xffff) << 48, UINT64_C(0xfffc) << 48, (UINT64_C(1) << 48) - 1, UINT64_C(1) << 48,
+         0x1000},
+        {UINT64_C(0xffff) << 48, UINT64_C(0xfffc) << 48 | 16, (UINT64_C(1) << 48) - 1, 0x10000,
+         4096},
+        {UINT64_C(0xffff) << 48, UINT64_C(0xfffc) << 48, (UINT64_C(1) << 48) - 1, 0x10000, 0},
     };
     static const unsigned shares[] = {0, 2, 25, 75, 100};
     Guarded words = guarded_create(WORDS_MAX * 8);
