@@ -68,6 +68,10 @@ bool gooi_decorator_persists(GooAllocator *a, const void *ptr) {
     return gooi_block_persists(((GooiDecorator *)(void *)a)->parent, ptr);
 }
 
+GooAllocator *gooi_decorator_passes_to(const GooAllocator *a) {
+    return ((const GooiDecorator *)(const void *)a)->parent;
+}
+
 /* --- create and destroy --- */
 
 void gooi_decorator_destroy(void *self) {

@@ -52,5 +52,6 @@ bool gooi_decorator_resize(GooiDecorator *d, void *ptr, size_t old_size, size_t 
 void gooi_decorator_reset(GooAllocator *a);
 bool gooi_decorator_owns(GooAllocator *a, const void *ptr);
 bool gooi_decorator_persists(GooAllocator *a, const void *ptr);
+GooAllocator *gooi_decorator_passes_to(const GooAllocator *a);
 
 #endif

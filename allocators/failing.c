@@ -66,6 +66,7 @@ static const GooiAllocatorOps failing_ops = {
     .reset = gooi_decorator_reset,
     .owns = gooi_decorator_owns,
     .persists = gooi_decorator_persists,
+    .passes_to = gooi_decorator_passes_to,
 };
 
 GooAllocator *goo_failing_allocator_create(GooAllocator *parent, size_t fail_at) {

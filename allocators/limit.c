@@ -186,6 +186,7 @@ static const GooiAllocatorOps limit_ops = {
     .reset = gooi_decorator_reset,
     .owns = gooi_decorator_owns,
     .persists = gooi_decorator_persists,
+    .passes_to = gooi_decorator_passes_to,
 };
 
 GooAllocator *goo_limit_allocator_create(GooAllocator *parent, size_t max_bytes) {

@@ -156,6 +156,7 @@ GooAllocator *goo_tracking_allocator_create(GooAllocator *parent) {
         .reset = gooi_decorator_reset,
         .owns = gooi_decorator_owns,
         .persists = gooi_decorator_persists,
+        .passes_to = gooi_decorator_passes_to,
         .stats = tracking_stats,
         .refused = tracking_refused,
     };

@@ -12,6 +12,11 @@
  * A reservation shows in the peak, and brings a collection, only when the front door says that the
  * memory was there too (pressure_settle).
  *
+ * Decorators (tracking, limit, failing) hand each block of their parent's on as it is. So blocks
+ * that objects own through one are the parent's for its attachment, and of such a chain one
+ * allocator is attached to a heap at most: bytes count once. What cuts its parent's blocks up, or
+ * chooses between two parents, counts by itself.
+ *
  * PRESS-1  a heap's external_bytes is the sum of its attachments' bytes, of adjusted_bytes, and of
  *          what owned blocks count by themselves, or are about to (gc/owned.h).
  *
@@ -246,13 +251,26 @@ void gooi_pressure_init(void) {
 
 /* --- attaching --- */
 
+static const GooAllocator *pressure_passed_to(const GooAllocator *a) {
+    const GooiAllocatorOps *ops = gooi_allocator_ops(a);
+    return ops->passes_to != NULL ? ops->passes_to(a) : NULL;
+}
+
+/* Whether blocks of `a` are blocks of `base`: they are the same, or decorators lie between. */
+static bool pressure_draws_on(const GooAllocator *a, const GooAllocator *base) {
+    while (a != NULL && a != base) {
+        a = pressure_passed_to(a);
+    }
+    return a != NULL;
+}
+
 /* Blocks of `a` that the heap's objects own change hands with it: from here on the attachment
  * counts them, or no longer does; their bytes stay external. Under the lock. */
 static void pressure_hand_over(GooiAttachment *item, bool attached) {
     GooGcHeap *heap = item->heap;
     for (uint32_t i = 1; i < heap->owned.allocators.count; i++) {
         GooiOwnedAllocator *entry = gooi_owned_allocator(heap, i);
-        if (entry->allocator == item->allocator) {
+        if (entry->allocator != NULL && pressure_draws_on(entry->allocator, item->allocator)) {
             item->bytes = attached ? item->bytes + entry->bytes : item->bytes - entry->bytes;
             heap->owned.counted_bytes = attached ? heap->owned.counted_bytes - entry->bytes
                                                  : heap->owned.counted_bytes + entry->bytes;
@@ -270,6 +288,16 @@ static GooiAttachment **pressure_find(const GooGcHeap *heap, const GooAllocator 
     return link;
 }
 
+/* Whether blocks of `a` would count twice. Under the lock. */
+static bool pressure_counts(const GooGcHeap *heap, const GooAllocator *a) {
+    const GooiAttachment *item = gooi_attachments;
+    while (item != NULL && (item->heap != heap || (!pressure_draws_on(a, item->allocator) &&
+                                                   !pressure_draws_on(item->allocator, a)))) {
+        item = item->next;
+    }
+    return item != NULL;
+}
+
 GooStatus goo_gc_attach_allocator(GooGcHeap *heap, GooAllocator *a) {
     if (heap == NULL || a == NULL) {
         return GOO_ERR_INVALID_ARGUMENT;
@@ -282,9 +310,12 @@ GooStatus goo_gc_attach_allocator(GooGcHeap *heap, GooAllocator *a) {
     }
     *item = (GooiAttachment){.allocator = a, .heap = heap};
     pressure_lock();
-    GooiAttachment **link = pressure_find(heap, a);
-    bool fresh = *link == NULL;
+    bool fresh = !pressure_counts(heap, a);
     if (fresh) {
+        GooiAttachment **link = &gooi_attachments;
+        while (*link != NULL) {
+            link = &(*link)->next;
+        }
         *link = item;
         pressure_hand_over(item, true);
         a->capabilities |= GOOI_ALLOCATOR_ATTACHED;
@@ -298,13 +329,19 @@ GooStatus goo_gc_attach_allocator(GooGcHeap *heap, GooAllocator *a) {
 }
 
 bool gooi_pressure_is_attached(const GooGcHeap *heap, const GooAllocator *a) {
-    if ((a->capabilities & GOOI_ALLOCATOR_ATTACHED) == 0) {
+    while (a != NULL && (a->capabilities & GOOI_ALLOCATOR_ATTACHED) == 0) {
+        a = pressure_passed_to(a);
+    }
+    if (a == NULL) {
         return false;
     }
     pressure_lock();
-    bool attached = *pressure_find(heap, a) != NULL;
+    GooiAttachment *item = NULL;
+    for (; a != NULL && item == NULL; a = pressure_passed_to(a)) {
+        item = *pressure_find(heap, a);
+    }
     pressure_unlock();
-    return attached;
+    return item != NULL;
 }
 
 /* Whether PRESS-1 holds. Under the heap's lock, while the world stands still. */

@@ -80,6 +80,8 @@ typedef struct GooiAllocatorOps {
     void (*refused)(GooAllocator *a); /* a request ended in NULL; told once */
     /* Whether a block of it, which may begin before `ptr`, survives its reset. NULL: none does. */
     bool (*persists)(GooAllocator *a, const void *ptr);
+    /* The allocator of which each of its blocks is one, of the same size. NULL: there is none. */
+    GooAllocator *(*passes_to)(const GooAllocator *a);
 } GooiAllocatorOps;
 typedef struct GooiExtendedAllocator {
     GooAllocator allocator;

@@ -341,8 +341,12 @@ GOO_API size_t goo_gc_release(GooGcHeap *heap);
  * the limits. Attach while `a` has no live blocks but owned ones, or bytes won't match. At the
  * hard limit `a`'s requests fail; with strategy GOO_ALLOC_STRATEGY_GC they collect first. An
  * allocator may be attached to several heaps. Detaching takes what it still counts away, except for
- * owned blocks, which count by themselves from then on.
- * Fails: GOO_ERR_INVALID_ARGUMENT (NULL; attached already; not attached), GOO_ERR_NO_MEMORY. */
+ * owned blocks, which count by themselves from then on. Blocks that pass through a tracking, limit
+ * or failing allocator are its parent's: of such a chain attach one. An allocator that makes its
+ * blocks out of its parent's (an arena, a pool, debug) counts apart from that: attach one of the
+ * two, and own blocks of that one.
+ * Fails: GOO_ERR_INVALID_ARGUMENT (NULL; attached already, itself or another of its chain; not
+ * attached), GOO_ERR_NO_MEMORY. Threads: while no other thread uses `a`. */
 GOO_API GooStatus goo_gc_attach_allocator(GooGcHeap *heap, GooAllocator *a);
 GOO_API GooStatus goo_gc_detach_allocator(GooGcHeap *heap, GooAllocator *a);
 /* Counts bytes that no allocator of Goo's made: a file map, a texture. Negative takes away; more
@@ -355,10 +359,10 @@ GOO_API double goo_gc_pressure(const GooGcHeap *heap);
 /* Explicit blocks that live as long as an object of the heap, their owner. When the owner dies its
  * blocks are freed to their allocators, on the thread that collects, before that collection's call
  * returns, and after the owner's plain `finalize`, which still finds them. No finalizer is needed.
- * Their bytes count as external, once: by themselves, or with the attachment where the allocator is
- * attached to this heap. The allocator must outlive its blocks, and be thread-safe where several
- * threads use the heap. What it calls while blocks of dead owners are freed may adjust and ask, but
- * neither collects nor reaches the calls below.
+ * Their bytes count as external, once: by themselves, or with the attachment where the allocator,
+ * or one that it passes its requests to, is attached to this heap. The allocator must outlive its
+ * blocks, and be thread-safe where several threads use the heap. What it calls while blocks of dead
+ * owners are freed may adjust and ask, but neither collects nor reaches the calls below.
  *
  * goo_gc_owned_alloc returns `size` bytes of `a` (NULL: the current allocator), aligned to
  * GOO_DEFAULT_ALIGNMENT, contents indeterminate. goo_gc_owned_realloc grows, shrinks or moves one;
