@@ -113,7 +113,7 @@ GOO_TEST(gc_owned_decorated, one_of_a_chain_is_attached) {
         for (size_t j = 0; j < 3; j++) {
             CHECK_EQ(goo_gc_attach_allocator(c.heap, chain[j]), GOO_ERR_INVALID_ARGUMENT);
         }
-        GooStatus expected = i == 0 ? GOO_ERR_INVALID_ARGUMENT : GOO_OK; /* its parent is the base */
+        GooStatus expected = i == 0 ? GOO_ERR_INVALID_ARGUMENT : GOO_OK;
         CHECK_EQ(goo_gc_attach_allocator(c.heap, other), expected);
         CHECK_EQ(goo_gc_attach_allocator(heap, chain[(i + 1) % 3]), GOO_OK);
         chain_own(&c, c.tracking, 10);
