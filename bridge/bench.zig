@@ -12,6 +12,7 @@ const c = goo.c;
 
 extern fn bench_bridge_now_ns() f64;
 extern fn bench_bridge_row(allocator: [*:0]const u8, way: [*:0]const u8, role: c_int, ns: f64) void;
+extern fn bench_bridge_progress(done: usize, of: usize) void;
 extern fn bench_bridge_front_door(
     a: *c.GooAllocator,
     blocks: [*]?*anyopaque,
@@ -177,7 +178,8 @@ fn run(samples: usize, rounds: usize) !void {
         .{ .name = "pool", .open = "pool:size=64", .reset = false },
         .{ .name = "arena", .open = "arena", .reset = true },
     };
-    for (cases) |case| {
+    const parts = cases.len + 4;
+    for (cases, 1..) |case, done| {
         const a = try goo.created(c.goo_allocator_open(case.open));
         defer goo.destroy(a);
         const m = measure(a, samples, rounds, case.reset);
@@ -192,12 +194,17 @@ fn run(samples: usize, rounds: usize) !void {
         bench_bridge_row(case.name, "C", role_goo, m.door);
         bench_bridge_row(case.name, "C, bridge", role_goo, m.calls);
         bench_bridge_row(case.name, "Zig", role_goo, m.zig);
+        bench_bridge_progress(done, parts);
     }
     _ = c.printf("\n%-26s %10s\n", "Zig's own", "Zig");
     reportZig("c_allocator (malloc)", role_peer, measureZig(std.heap.c_allocator, samples, rounds));
+    bench_bridge_progress(parts - 3, parts);
     reportZig("smp_allocator", role_peer, measureZig(std.heap.smp_allocator, samples, rounds));
+    bench_bridge_progress(parts - 2, parts);
     reportZig("ArenaAllocator", role_peer, measureArena(samples, rounds));
+    bench_bridge_progress(parts - 1, parts);
     reportZig("MemoryPool, no interface", role_bare, measurePool(samples, rounds));
+    bench_bridge_progress(parts, parts);
 }
 
 fn reportZig(name: [*:0]const u8, role: c_int, ns: f64) void {

@@ -11,6 +11,7 @@
 
 double bench_bridge_now_ns(void);
 void bench_bridge_row(const char *allocator, const char *way, int role, double ns);
+void bench_bridge_progress(size_t done, size_t of);
 void bench_bridge_front_door(GooAllocator *a, void **blocks, size_t batch, size_t rounds,
                              size_t size, size_t alignment);
 void bench_bridge_calls(GooAllocator *a, void **blocks, size_t batch, size_t rounds, size_t size,
@@ -31,6 +32,11 @@ void bench_bridge_row(const char *allocator, const char *way, int role, double n
                           .role = (BenchRole)role,
                           .value = {ns, ns, ns},
                           .rounds = 1});
+}
+
+/* How many of the parts are measured. */
+void bench_bridge_progress(size_t done, size_t of) {
+    bench_progress(done, of);
 }
 
 /* `rounds` times: `batch` allocations, each written to, then their frees. */
