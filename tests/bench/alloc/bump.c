@@ -71,21 +71,19 @@ static GooAllocator *bump_open_scoped(void) {
 
 static const Way bump_ways[] = {
     WAY_OF_MALLOC(bump_malloc),
-    {"bare bump, inline", WAY_GOO, bump_reference, NULL, NO_TARGET},
-    {"bare bump, called", WAY_GOO, bump_reference_called, NULL, NO_TARGET},
-    {"goo arena, inline",
-     WAY_GOO,
-     bump_arena_inline,
-     bump_open_arena,
-     {TARGET_SCALED, 0.7, "bare bump, inline", 0.5}},
-    {"goo arena, front door",
-     WAY_GOO,
-     bump_arena,
-     bump_open_arena,
-     {TARGET_SCALED, 1.6, "bare bump, called", 0.9}},
-    {"goo region", WAY_GOO, bump_region, bump_open_region, {TARGET_RATIO, 1.0, WAY_LIBC, 0}},
-    {"goo scoped", WAY_GOO, bump_scoped, bump_open_scoped, {TARGET_RATIO, 1.0, WAY_LIBC, 0}},
+    WAY_OF_GOO("bare bump, inline", bump_reference, NULL, NO_TARGET),
+    WAY_OF_GOO("bare bump, called", bump_reference_called, NULL, NO_TARGET),
+    WAY_OF_GOO("goo arena, inline", bump_arena_inline, bump_open_arena, TARGET_SCALED, 0.7,
+               "bare bump, inline", 0.5),
+    WAY_OF_GOO("goo arena, front door", bump_arena, bump_open_arena, TARGET_SCALED, 1.6,
+               "bare bump, called", 0.9),
+    WAY_OF_GOO("goo region", bump_region, bump_open_region, TARGET_RATIO, 1.0, WAY_LIBC, 0),
+    WAY_OF_GOO("goo scoped", bump_scoped, bump_open_scoped, TARGET_RATIO, 1.0, WAY_LIBC, 0),
 };
 
-const Workload workload_bump = {"bump", "64 bytes 500 times, all gone together (ns per block)",
-                                bump_ways, COUNT_OF(bump_ways), 0};
+const Workload workload_bump = {
+    .name = "bump",
+    .what = "64 bytes 500 times, all gone together (ns per block)",
+    .ways = bump_ways,
+    .way_count = COUNT_OF(bump_ways),
+};

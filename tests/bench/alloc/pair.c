@@ -86,44 +86,38 @@ static GooAllocator *pair_open_pool(void) {
     return goo_pool_allocator_create(PAIR_SIZE, 1024);
 }
 
-static GooAllocator *pair_open_tracking(void) {
-    return goo_tracking_allocator_create(NULL);
-}
-
 /* The rows of both: pair_ or batch_ before each function's name. The targets are for a pair, and
  * tracking's 3 ns are for each of its two calls. */
 #define PAIR_ROWS(prefix)                                                                          \
     WAY_OF_MALLOC(prefix##malloc),                                                                 \
-        {"bare free list, inline", WAY_GOO, prefix##reference, NULL, NO_TARGET},                   \
-        {"bare free list, called", WAY_GOO, prefix##reference_called, NULL, NO_TARGET},            \
-        {"goo pool, inline",                                                                       \
-         WAY_GOO,                                                                                  \
-         prefix##pool_inline,                                                                      \
-         pair_open_pool,                                                                           \
-         {TARGET_SCALED, 0.7, "bare free list, inline", 0.48}},                                    \
-        {"goo pool, front door",                                                                   \
-         WAY_GOO,                                                                                  \
-         prefix##front_door,                                                                       \
-         pair_open_pool,                                                                           \
-         {TARGET_SCALED, 2.4, "bare free list, called", 1.88}},                                    \
-        {WAY_SYSTEM, WAY_GOO, prefix##front_door, open_system, {TARGET_ABOVE, 2.5, WAY_LIBC, 0}},  \
-        {"goo legacy", WAY_GOO, prefix##legacy, NULL, {TARGET_RATIO, 1.1, WAY_SYSTEM, 0}},         \
-        {"goo system, tracking on",                                                                \
-         WAY_GOO,                                                                                  \
-         prefix##tracked,                                                                          \
-         open_system,                                                                              \
-         {TARGET_ABOVE, 6, WAY_SYSTEM, 0}},                                                        \
-        {"goo tracking allocator", WAY_GOO, prefix##front_door, pair_open_tracking, NO_TARGET},
+        WAY_OF_GOO("bare free list, inline", prefix##reference, NULL, NO_TARGET),                  \
+        WAY_OF_GOO("bare free list, called", prefix##reference_called, NULL, NO_TARGET),           \
+        WAY_OF_GOO("goo pool, inline", prefix##pool_inline, pair_open_pool, TARGET_SCALED, 0.7,    \
+                   "bare free list, inline", 0.48),                                                \
+        WAY_OF_GOO("goo pool, front door", prefix##front_door, pair_open_pool, TARGET_SCALED, 2.4, \
+                   "bare free list, called", 1.88),                                                \
+        WAY_OF_GOO(WAY_SYSTEM, prefix##front_door, open_system, TARGET_ABOVE, 2.5, WAY_LIBC, 0),   \
+        WAY_OF_GOO("goo legacy", prefix##legacy, NULL, TARGET_RATIO, 1.1, WAY_SYSTEM, 0),          \
+        WAY_OF_GOO("goo system, tracking on", prefix##tracked, open_system, TARGET_ABOVE, 6,       \
+                   WAY_SYSTEM, 0),                                                                 \
+        WAY_OF_GOO("goo tracking allocator", prefix##front_door, open_tracking_allocator,          \
+                   NO_TARGET),
 
 static const Way pair_ways[] = {PAIR_ROWS(pair_)};
 static const Way batch_ways[] = {PAIR_ROWS(batch_)};
 
-const Workload workload_pair = {"pair", "allocate and free 64 bytes (ns per pair)", pair_ways,
-                                COUNT_OF(pair_ways), 0};
-const Workload workload_batch = {"batch",
-                                 "100 live blocks of 64 bytes, first in first out "
-                                 "(ns per alloc and free)",
-                                 batch_ways, COUNT_OF(batch_ways), 0};
+const Workload workload_pair = {
+    .name = "pair",
+    .what = "allocate and free 64 bytes (ns per pair)",
+    .ways = pair_ways,
+    .way_count = COUNT_OF(pair_ways),
+};
+const Workload workload_batch = {
+    .name = "batch",
+    .what = "100 live blocks of 64 bytes, first in first out (ns per alloc and free)",
+    .ways = batch_ways,
+    .way_count = COUNT_OF(batch_ways),
+};
 
 /* --- threads --- */
 
@@ -169,14 +163,15 @@ static size_t threads_tracked(GooAllocator *a, size_t count) {
 
 static const Way threads_ways[] = {
     WAY_OF_MALLOC(threads_malloc),
-    {WAY_SYSTEM, WAY_GOO, threads_front_door, open_system, {TARGET_ABOVE, 2.5, WAY_LIBC, 0}},
-    {"goo system, tracking on",
-     WAY_GOO,
-     threads_tracked,
-     open_system,
-     {TARGET_ABOVE, 6, WAY_SYSTEM, 0}},
+    WAY_OF_GOO(WAY_SYSTEM, threads_front_door, open_system, TARGET_ABOVE, 2.5, WAY_LIBC, 0),
+    WAY_OF_GOO("goo system, tracking on", threads_tracked, open_system, TARGET_ABOVE, 6, WAY_SYSTEM,
+               0),
 };
 
 const Workload workload_threads = {
-    "threads", "pairs of 64 bytes on two threads at once (ns of processor time per pair)",
-    threads_ways, COUNT_OF(threads_ways), 200000};
+    .name = "threads",
+    .what = "pairs of 64 bytes on two threads at once (ns of processor time per pair)",
+    .ways = threads_ways,
+    .way_count = COUNT_OF(threads_ways),
+    .least_count = 200000,
+};

@@ -99,12 +99,15 @@ static GooAllocator *phases_open(void) {
 
 static const Way phases_ways[] = {
     WAY_OF_MALLOC(phases_malloc),
-    {"goo region", WAY_GOO, phases_region, phases_open, {TARGET_RATIO, 1.0, WAY_LIBC, 0}},
+    WAY_OF_GOO("goo region", phases_region, phases_open, TARGET_RATIO, 1.0, WAY_LIBC, 0),
 };
 
-const Workload workload_phases = {"phases",
-                                  "a request of four steps, by hand and as regions (ns per block)",
-                                  phases_ways, COUNT_OF(phases_ways), 0};
+const Workload workload_phases = {
+    .name = "phases",
+    .what = "a request of four steps, by hand and as regions (ns per block)",
+    .ways = phases_ways,
+    .way_count = COUNT_OF(phases_ways),
+};
 
 /* --- bundle --- */
 
@@ -189,9 +192,12 @@ static GooAllocator *bundle_open(void) {
 
 static const Way bundle_ways[] = {
     WAY_OF_MALLOC(bundle_malloc),
-    {"goo scoped", WAY_GOO, bundle_scoped, bundle_open, {TARGET_RATIO, 1.0, WAY_LIBC, 0}},
+    WAY_OF_GOO("goo scoped", bundle_scoped, bundle_open, TARGET_RATIO, 1.0, WAY_LIBC, 0),
 };
 
 const Workload workload_bundle = {
-    "bundle", "16 blocks and 4 calls undone in two parts, by hand and as a scope (ns per block)",
-    bundle_ways, COUNT_OF(bundle_ways), 0};
+    .name = "bundle",
+    .what = "16 blocks and 4 calls undone in two parts, by hand and as a scope (ns per block)",
+    .ways = bundle_ways,
+    .way_count = COUNT_OF(bundle_ways),
+};

@@ -1,38 +1,33 @@
-/* Both ends of the pipes (process.h). A row is calibrated when it is first asked for: the count of
- * operations is doubled until a pass takes 2 ms. An answer is the least of three passes, so that an
- * interruption costs a pass and not a figure.
+/* The parent's end of the pipes (process.h): starts processes, asks them, ends them. The other end
+ * is serve.c.
  */
 #define _GNU_SOURCE
 #include "tests/bench/alloc/process.h"
 
-#include <dlfcn.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
-#ifdef __GLIBC__
-#include <gnu/libc-version.h>
-#endif
-
-enum { PASSES = 3, WAYS_MAX = 16 };
-
-/* --- the parent's end --- */
+/* --- the start --- */
 
 /* In the forked process: becomes the program that serves. Does not return. */
-static void process_become(int in, int out, const char *preload, const char *workload) {
-    int null = open("/dev/null", O_WRONLY);
+static void process_become(int in, int out, const char *preload, const ProcessJob *job) {
+    char size[24];
     if (dup2(in, STDIN_FILENO) < 0 || dup2(out, STDOUT_FILENO) < 0) {
         _exit(127);
     }
-    dup2(null, STDERR_FILENO); /* the linker's complaint of a library that is not there */
     if (preload == NULL) {
         unsetenv("LD_PRELOAD");
     } else {
+        /* The linker's complaint of a library that is not there. */
+        dup2(open("/dev/null", O_WRONLY | O_CLOEXEC), STDERR_FILENO);
         setenv("LD_PRELOAD", preload, 1);
     }
-    execl("/proc/self/exe", "bench_alloc", "--serve", workload, (char *)NULL);
+    snprintf(size, sizeof size, "%zu", job->size);
+    execl("/proc/self/exe", "bench_alloc", "--serve", job->workload->name, size,
+          job->checks ? "check" : (char *)NULL, (char *)NULL);
     _exit(127);
 }
 
@@ -53,14 +48,14 @@ static bool process_greeted(Process *process) {
     return true;
 }
 
-bool process_start(Process *process, const char *preload, WaySide side, const char *workload) {
+bool process_start(Process *process, const char *preload, WaySide side, const ProcessJob *job) {
     int to[2], from[2];
     if (pipe2(to, O_CLOEXEC) != 0 || pipe2(from, O_CLOEXEC) != 0) {
         return false;
     }
     pid_t pid = fork();
     if (pid == 0) {
-        process_become(to[0], from[1], preload, workload);
+        process_become(to[0], from[1], preload, job);
     }
     close(to[0]);
     close(from[1]);
@@ -84,134 +79,38 @@ bool process_start(Process *process, const char *preload, WaySide side, const ch
     return false;
 }
 
-double process_ask(Process *process, size_t way) {
-    double ns = -1;
-    if (fprintf(process->to, "%zu\n", way) < 0 || fflush(process->to) != 0 ||
-        fscanf(process->from, "%lf", &ns) != 1) {
-        return -1;
-    }
-    return ns;
+/* --- asking --- */
+
+const Figure *workload_figures(const Workload *workload, size_t *out_count) {
+    static const Figure nanoseconds = {NULL, "ns"};
+    *out_count = workload->figures != NULL ? workload->figure_count : 1;
+    return workload->figures != NULL ? workload->figures : &nanoseconds;
 }
 
-void process_end(Process *process) {
+bool process_ask(Process *process, const ProcessJob *job, size_t way, Sample *out) {
+    size_t count;
+    workload_figures(job->workload, &count);
+    if (fprintf(process->to, "%zu\n", way) < 0 || fflush(process->to) != 0) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (fscanf(process->from, "%lf", &out->figures[i]) != 1) {
+            return false;
+        }
+    }
+    return fscanf(process->from, "%" SCNu64, &out->found) == 1;
+}
+
+bool process_end(Process *process) {
+    int status = 1;
     if (process->to != NULL) {
         fclose(process->to);
     }
     if (process->from != NULL) {
         fclose(process->from);
     }
-    waitpid(process->pid, NULL, 0);
+    pid_t ended = waitpid(process->pid, &status, 0);
+    bool good = ended == process->pid && WIFEXITED(status) && WEXITSTATUS(status) == 0;
     *process = (Process){.pid = 0};
-}
-
-/* --- the process's end --- */
-
-/* Name and version of the malloc that this process has, by what it exports beside malloc. */
-static void serve_name(char *name, size_t room, const char *path) {
-    void *symbol;
-    if ((symbol = dlsym(RTLD_DEFAULT, "mi_version")) != NULL) {
-        int (*version)(void);
-        memcpy(&version, &symbol, sizeof version);
-        int v = version();
-        if (v < 1000) {
-            snprintf(name, room, "mimalloc %d.%d.%d", v / 100, v / 10 % 10, v % 10);
-        } else { /* three digits more for each part */
-            snprintf(name, room, "mimalloc %d.%d.%d", v / 10000, v / 100 % 100, v % 100);
-        }
-    } else if ((symbol = dlsym(RTLD_DEFAULT, "mallctl")) != NULL) {
-        int (*control)(const char *, void *, size_t *, void *, size_t);
-        memcpy(&control, &symbol, sizeof control);
-        const char *version = "";
-        size_t size = sizeof version;
-        control("version", &version, &size, NULL, 0);
-        snprintf(name, room, "jemalloc %.*s", (int)strcspn(version, "-"), version);
-    } else if ((symbol = dlsym(RTLD_DEFAULT, "tc_version")) != NULL) {
-        const char *(*version)(int *, int *, const char **);
-        memcpy(&version, &symbol, sizeof version);
-        int major = 0, minor = 0;
-        version(&major, &minor, NULL);
-        snprintf(name, room, "tcmalloc %d.%d", major, minor);
-    } else if (strstr(path, "/libc.so") != NULL || strstr(path, "/libc-") != NULL) {
-#ifdef __GLIBC__
-        snprintf(name, room, "glibc %s", gnu_get_libc_version());
-#else
-        snprintf(name, room, "libc");
-#endif
-    } else {
-        const char *base = strrchr(path, '/');
-        snprintf(name, room, "%s", base == NULL ? path : base + 1);
-    }
-}
-
-static void serve_greet(void) {
-    Dl_info info;
-    void *symbol = dlsym(RTLD_DEFAULT, "malloc");
-    const char *path = symbol != NULL && dladdr(symbol, &info) != 0 ? info.dli_fname : "";
-    char name[64];
-    serve_name(name, sizeof name, path);
-    printf("%s\t%s\n", name, path);
-    fflush(stdout);
-}
-
-static double serve_now_ns(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
-
-typedef struct ServedWay {
-    GooAllocator *allocator;
-    size_t count; /* 0: not yet asked for */
-} ServedWay;
-
-/* ns that a pass takes; *out_done: its operations. */
-static double serve_pass(const Way *way, ServedWay *served, size_t *out_done) {
-    double start = serve_now_ns();
-    *out_done = way->run(served->allocator, served->count);
-    return serve_now_ns() - start;
-}
-
-static bool serve_open(const Way *way, ServedWay *served, size_t least_count) {
-    if (way->open != NULL) {
-        served->allocator = way->open();
-        if (served->allocator == NULL) {
-            return false;
-        }
-    }
-    size_t done;
-    served->count = least_count > 1000 ? least_count : 1000;
-    while (serve_pass(way, served, &done) < 2e6 && served->count < SIZE_MAX / 4) {
-        served->count *= 2;
-    }
-    return true;
-}
-
-static double serve_sample(const Way *way, ServedWay *served, size_t least_count) {
-    if (served->count == 0 && !serve_open(way, served, least_count)) {
-        return -1;
-    }
-    double least = -1;
-    for (size_t pass = 0; pass < PASSES; pass++) {
-        size_t done;
-        double ns = serve_pass(way, served, &done) / (double)done;
-        least = least < 0 || ns < least ? ns : least;
-    }
-    return least;
-}
-
-int process_serve(const Workload *workload) {
-    static ServedWay served[WAYS_MAX];
-    size_t index;
-    serve_greet();
-    while (scanf("%zu", &index) == 1 && index < workload->way_count && index < WAYS_MAX) {
-        const Way *way = &workload->ways[index];
-        printf("%.5f\n", serve_sample(way, &served[index], workload->least_count));
-        fflush(stdout);
-    }
-    for (size_t i = 0; i < WAYS_MAX; i++) {
-        if (served[i].allocator != NULL) {
-            goo_allocator_destroy(served[i].allocator);
-        }
-    }
-    return 0;
+    return good;
 }

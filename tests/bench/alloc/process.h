@@ -1,4 +1,4 @@
-/* Processes of bench_alloc: each malloc that is compared is one, and Goo's rows are another.
+/* Processes of bench_alloc: each malloc that is compared is one, and each of Goo's rows.
  *
  * A process is this program again, started with the peer's library in LD_PRELOAD, so that the peer
  * is called as `malloc` and `free` through the linker like the C library's own; jemalloc can't be
@@ -6,13 +6,15 @@
  * which row to run a pass of, and reads how long that took, so that the passes of all processes
  * take turns and none runs beside another.
  *
- *     parent                              process (--serve WORKLOAD)
+ *     parent                              process (--serve WORKLOAD SIZE [check])
  *       <- "mimalloc 2.0.9\t/usr/lib/...so\n"   who it is, once
  *       -> "3\n"                                run row 3 of the workload
- *       <- "4.7215\n"                           ns per operation; below 0: no memory
+ *       <- "4.7215 4.8001 91827\n"              its figures, and what it found; no number: failed
  *       -> end of file                          end
  *
  * Time is processor time of the process, so that what the scheduler gives to others is left out.
+ * A process that checks makes one pass of the workload's least count, so that what it finds can be
+ * compared with what others find.
  *
  * Threads: one at a time.
  */
@@ -33,16 +35,33 @@ typedef struct Process {
     FILE *to, *from;
 } Process;
 
-/* Starts a process for a workload; `preload` NULL: the C library's malloc. False: it could not be
+/* What a process is for. */
+typedef struct ProcessJob {
+    const Workload *workload;
+    size_t size; /* of the workload; 0 where it has none */
+    bool checks;
+} ProcessJob;
+
+/* What a row answers. */
+typedef struct Sample {
+    double figures[FIGURES_MAX];
+    uint64_t found;
+} Sample;
+
+/* Starts a process for a job; `preload` NULL: the C library's malloc. False: it could not be
  * started, or its malloc is the C library's although a library was to be preloaded. */
-bool process_start(Process *process, const char *preload, WaySide side, const char *workload);
+bool process_start(Process *process, const char *preload, WaySide side, const ProcessJob *job);
 
-/* One pass of a row; ns per operation, below 0 if it failed. */
-double process_ask(Process *process, size_t way);
+/* One answer of a row. False: it failed, for want of memory or threads. */
+bool process_ask(Process *process, const ProcessJob *job, size_t way, Sample *out);
 
-void process_end(Process *process);
+/* Whether it ended well; a sanitizer ends one otherwise in which it found something. */
+bool process_end(Process *process);
 
-/* The other side: serves asks until end of file; the program's exit status. */
-int process_serve(const Workload *workload);
+/* The other side (serve.c): serves asks until end of file; the program's exit status. */
+int process_serve(const ProcessJob *job);
+
+/* The figures of a workload. */
+const Figure *workload_figures(const Workload *workload, size_t *out_count);
 
 #endif

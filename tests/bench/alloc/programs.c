@@ -1,7 +1,8 @@
 /* churn and trees: small whole programs that do little but allocate, for the debug allocator.
  *
- * churn   a dictionary of about 8,000 texts in chains: a random key is inserted, or removed if it
- *         is there. Two blocks to each entry, the text's of 8 to 71 bytes
+ * churn   a dictionary of texts in chains, 1,000, 8,000 or 64,000 of them: a random key is
+ *         inserted, or removed if it is there. Two blocks to each entry, one of them of 8 to 71
+ *         bytes for the text
  * trees   binary trees of depth 10 are built, counted and freed; one in 16 lives through the next
  *         15. Nodes of 32 bytes
  *
@@ -12,7 +13,8 @@
 
 /* --- churn --- */
 
-enum { CHURN_BUCKETS = 4096, CHURN_KEYS = 16384 };
+/* Of twice as many keys as texts about half are there, in half as many buckets as texts. */
+enum { CHURN_TEXTS_MAX = 64000, CHURN_BUCKETS_MAX = CHURN_TEXTS_MAX / 2 };
 
 typedef struct Entry {
     struct Entry *next;
@@ -22,7 +24,7 @@ typedef struct Entry {
     uint64_t value;
 } Entry;
 
-static Entry *churn_buckets[CHURN_BUCKETS];
+static Entry *churn_buckets[CHURN_BUCKETS_MAX];
 
 static uint64_t churn_hash(uint64_t key) {
     key *= UINT64_C(0x9e3779b97f4a7c15);
@@ -40,12 +42,13 @@ ALWAYS_INLINE void churn_insert(GooAllocator *a, Entry **bucket, uint64_t hash, 
 ALWAYS_INLINE void churn_remove(GooAllocator *a, Entry **at, GiveFn *give) {
     Entry *entry = *at;
     *at = entry->next;
+    way_found += entry->value + (unsigned char)entry->text[0];
     give(a, entry->text, entry->text_size);
     give(a, entry, sizeof *entry);
 }
 
 ALWAYS_INLINE void churn_empty(GooAllocator *a, GiveFn *give) {
-    for (size_t i = 0; i < CHURN_BUCKETS; i++) {
+    for (size_t i = 0; i < CHURN_BUCKETS_MAX; i++) {
         while (churn_buckets[i] != NULL) {
             churn_remove(a, &churn_buckets[i], give);
         }
@@ -53,10 +56,11 @@ ALWAYS_INLINE void churn_empty(GooAllocator *a, GiveFn *give) {
 }
 
 ALWAYS_INLINE size_t churn_loop(GooAllocator *a, size_t count, TakeFn *take, GiveFn *give) {
+    size_t keys = 2 * way_size, buckets = way_size / 2;
     uint64_t seed = RANDOM_SEED;
     for (size_t i = 0; i < count; i++) {
-        uint64_t hash = churn_hash(next_random(&seed) % CHURN_KEYS);
-        Entry **bucket = &churn_buckets[hash % CHURN_BUCKETS], **at = bucket;
+        uint64_t hash = churn_hash(random_index(next_random(&seed), keys));
+        Entry **bucket = &churn_buckets[random_index(hash, buckets)], **at = bucket;
         while (*at != NULL && (*at)->hash != hash) {
             at = &(*at)->next;
         }
@@ -112,6 +116,7 @@ typedef struct Node {
             trees_free_##name(a, live[i % TREES_LIVE]);                                            \
             live[i % TREES_LIVE] = trees_build_##name(a, TREES_DEPTH);                             \
             done += trees_count(live[i % TREES_LIVE]);                                             \
+            way_found = done;                                                                      \
         }                                                                                          \
         for (size_t i = 0; i < TREES_LIVE; i++) {                                                  \
             trees_free_##name(a, live[i]);                                                         \
@@ -130,23 +135,31 @@ TREES_WAY(front_door, take_front_door, give_front_door)
 
 /* The debug allocator's rows, behind a workload's own of malloc and the front door. */
 #define PROGRAM_ROWS(malloc_run, front_door_run)                                                   \
-    WAY_OF_MALLOC(malloc_run), {WAY_SYSTEM, WAY_GOO, front_door_run, open_system, NO_TARGET},      \
-        {"goo debug, full stacks",                                                                 \
-         WAY_GOO,                                                                                  \
-         front_door_run,                                                                           \
-         open_debug,                                                                               \
-         {TARGET_RATIO, 3.0, WAY_SYSTEM, 0}},                                                      \
-        {"goo debug, sampled 1 in 100",                                                            \
-         WAY_GOO,                                                                                  \
-         front_door_run,                                                                           \
-         open_debug_sampled,                                                                       \
-         {TARGET_RATIO, 1.2, WAY_SYSTEM, 0}},
+    WAY_OF_MALLOC(malloc_run), WAY_OF_GOO(WAY_SYSTEM, front_door_run, open_system, NO_TARGET),     \
+        WAY_OF_GOO("goo debug, full stacks", front_door_run, open_debug, TARGET_RATIO, 3.0,        \
+                   WAY_SYSTEM, 0),                                                                 \
+        WAY_OF_GOO("goo debug, sampled 1 in 100", front_door_run, open_debug_sampled,              \
+                   TARGET_RATIO, 1.2, WAY_SYSTEM, 0),
 
 static const Way churn_ways[] = {PROGRAM_ROWS(churn_malloc, churn_front_door)};
 static const Way trees_ways[] = {PROGRAM_ROWS(trees_malloc, trees_front_door)};
 
 const Workload workload_churn = {
-    "churn", "a dictionary of 8,000 texts, inserted and removed (ns per step of two calls)",
-    churn_ways, COUNT_OF(churn_ways), 100000};
-const Workload workload_trees = {"trees", "binary trees built, counted and freed (ns per node)",
-                                 trees_ways, COUNT_OF(trees_ways), 50000};
+    .name = "churn",
+    .what = "a dictionary of texts, inserted and removed (ns per step of two calls)",
+    .ways = churn_ways,
+    .way_count = COUNT_OF(churn_ways),
+    .size_unit = "texts",
+    .sizes = {1000, 8000, CHURN_TEXTS_MAX},
+    .quick_sizes = 3,
+    .target_size = 8000,
+    .least_count = 100000,
+};
+
+const Workload workload_trees = {
+    .name = "trees",
+    .what = "binary trees built, counted and freed (ns per node)",
+    .ways = trees_ways,
+    .way_count = COUNT_OF(trees_ways),
+    .least_count = 50000,
+};

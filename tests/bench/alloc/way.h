@@ -2,17 +2,20 @@
  *
  *     Workload   "pair"         one loop of a program
  *       Way      "goo pool"     that loop over one kind of allocation: a row of the table
+ *       Figure   ns             what a row is measured in: one or more columns
  *
  * A workload is written once, as a function that is always inlined and takes two functions, one to
  * allocate and one to free; each way is that function with two others, so that every way runs the
  * same program and calls what it measures as a program would: malloc through the linker, Goo's
- * front door as a call, inline forms inline.
+ * front door as a call, inline forms inline. What a pass finds in its blocks is summed in
+ * `way_found`, which is the same for every way: `bench_alloc --test` compares it.
  *
- * Threads: each process has one, but for the workload that starts a second itself.
+ * Threads: each process has one, but for workloads that start others themselves.
  */
 #ifndef GOO_TESTS_BENCH_ALLOC_WAY_H
 #define GOO_TESTS_BENCH_ALLOC_WAY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -43,20 +46,44 @@ typedef struct Target {
 } Target;
 
 typedef struct Way {
-    const char *name; /* NULL for WAY_MALLOC: the row has the process's name */
+    const char *name; /* of a malloc: what follows the process's name, or NULL */
     WaySide side;
-    size_t (*run)(GooAllocator *a, size_t count); /* at least `count` operations; how many */
-    GooAllocator *(*open)(void);                  /* NULL: none is needed */
-    Target target;
+    size_t (*run)(GooAllocator *a, size_t count);  /* at least `count` operations; how many, or 0 */
+    bool (*measure)(GooAllocator *a, double *out); /* instead: all figures at once; false: failed */
+    void (*prepare)(GooAllocator *a);              /* before passes, not timed; NULL: nothing */
+    void (*finish)(GooAllocator *a);               /* after them */
+    GooAllocator *(*open)(void);                   /* NULL: no allocator is needed */
+    Target target;                                 /* of the first figure */
 } Way;
+
+/* A column. Of ways that run, the first is processor time, the second time by the clock. */
+typedef struct Figure {
+    const char *name; /* NULL: the workload's own */
+    const char *unit;
+} Figure;
+
+enum { FIGURES_MAX = 6, SIZES_MAX = 6 };
 
 typedef struct Workload {
     const char *name;
     const char *what; /* and what one operation is */
     const Way *ways;
     size_t way_count;
-    size_t least_count; /* operations of one pass, at least */
+    const Figure *figures; /* NULL: ns of processor time for an operation */
+    size_t figure_count;
+    const char *size_unit;   /* of what the cost may grow with; NULL: it has one size */
+    size_t sizes[SIZES_MAX]; /* least first */
+    size_t quick_sizes;      /* how many of them --quick takes */
+    size_t check_size;       /* the one that --test takes; 0: the least */
+    size_t target_size;      /* the one that targets are for; 0: all */
+    size_t least_count;      /* operations of one pass, at least */
+    size_t rounds_most;      /* 0: no limit of its own */
+    bool is_fresh;           /* each sample is a process of its own */
 } Workload;
+
+/* The size that this process serves, and the sum of what the last pass found. */
+extern size_t way_size;
+extern uint64_t way_found;
 
 /* Rows that others are compared with: the first process's malloc, and Goo's system allocator. */
 #define WAY_LIBC "libc"
@@ -65,9 +92,12 @@ typedef struct Workload {
 extern const Workload workload_bump, workload_pair, workload_batch, workload_random;
 extern const Workload workload_threads, workload_phases, workload_bundle;
 extern const Workload workload_churn, workload_trees, workload_grow;
+extern const Workload workload_server, workload_messages;
+extern const Workload workload_scatter, workload_large, workload_start;
 
 /* Allocators that several workloads open. */
 GooAllocator *open_system(void);
+GooAllocator *open_tracking_allocator(void);
 GooAllocator *open_debug(void);
 GooAllocator *open_debug_sampled(void);
 
@@ -122,15 +152,19 @@ ALWAYS_INLINE uint64_t next_random(uint64_t *seed) {
 
 #define RANDOM_SEED UINT64_C(0x9e3779b97f4a7c15)
 
-/* A way over malloc, and the open functions of a Goo way. */
-#define WAY_OF_MALLOC(run)                                                                         \
+/* One of `count`, by the upper half of random bits. */
+ALWAYS_INLINE size_t random_index(uint64_t bits, size_t count) {
+    return (size_t)((bits >> 32) * count >> 32);
+}
+
+/* Rows: over malloc, and of Goo's process with what is asked of them, if anything. */
+#define WAY_OF_MALLOC(run_)                                                                        \
+    { .side = WAY_MALLOC, .run = run_ }
+#define WAY_OF_GOO(name_, run_, open_, ...)                                                        \
     {                                                                                              \
-        NULL, WAY_MALLOC, run, NULL, {                                                             \
-            TARGET_NONE, 0, NULL, 0                                                                \
-        }                                                                                          \
+        .name = name_, .side = WAY_GOO, .run = run_, .open = open_, .target = { __VA_ARGS__ }      \
     }
-#define NO_TARGET                                                                                  \
-    { TARGET_NONE, 0, NULL, 0 }
+#define NO_TARGET TARGET_NONE, 0, NULL, 0
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 #endif
