@@ -32,7 +32,7 @@ import report
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 # Seconds that they take on an idle machine, in full and --quick: for the first estimate.
-TYPICAL = {"alloc": (300, 35), "gc": (420, 6), "pause": (60, 2), "mark": (60, 8), "sweep": (40, 10),
+TYPICAL = {"alloc": (300, 35), "gc": (680, 25), "pause": (60, 2), "mark": (60, 8), "sweep": (40, 10),
            "bridge": (30, 5), "lox": (90, 12), "memory": (60, 15), "fresh": (10, 2),
            "bomb": (60, 10)}
 
@@ -40,9 +40,10 @@ TYPICAL = {"alloc": (300, 35), "gc": (420, 6), "pause": (60, 2), "mark": (60, 8)
 PEERS = {"glibc": "the C library", "mimalloc": "Debian: libmimalloc2.0",
          "jemalloc": "Debian: libjemalloc2", "tcmalloc": "Debian: libtcmalloc-minimal4",
          "snmalloc": "--peer LIBRARY", "rpmalloc": "--peer LIBRARY", "Boehm": "Debian: libgc-dev",
+         "Whippet": "GOO_BENCH_WHIPPET=CHECKOUT, see tests/bench/README.md",
          "Lua": "Debian: lua5.4", "clox": "--peer clox=PROGRAM, the book's Lox"}
 PEERS_OF = {"alloc": ("glibc", "mimalloc", "jemalloc", "tcmalloc", "snmalloc", "rpmalloc"),
-            "gc": ("Boehm", "mimalloc"), "pause": ("Boehm",), "lox": ("Lua", "clox")}
+            "gc": ("Boehm", "mimalloc", "Whippet"), "pause": ("Boehm",), "lox": ("Lua", "clox")}
 
 
 # --- the time left ---
@@ -237,13 +238,22 @@ def print_growth(run):
 
 
 def print_costs(run):
+    """A line for each program and collector, and then their means: what each heap costs."""
     found = figures.collection_costs(run["rows"])
     if found:
-        print("\nwhat collection costs: time beside an oracle that frees by hand")
+        print("\nwhat collection costs: times as long as an oracle that frees by hand, by the size "
+              "of the heap")
+    lines = {}
     for one in found:
-        print(f"  {one.by_oracle:5.2f}  {one.workload}, "
-              f"{figures.size_text(one.size, one.size_unit)}, heap {one.heap:g} ×; {one.subject}"
-              f" / {one.oracle} ({one.unit})")
+        key = (f"{one.workload}, {figures.size_text(one.size, one.size_unit)}", one.subject,
+               one.oracle, one.unit)
+        lines.setdefault(key, {})[one.heap] = f"{one.by_oracle:.2f}"
+    for one in figures.mean_costs(found):
+        key = ("geometric mean", one.subject, one.oracle, one.unit)
+        lines.setdefault(key, {})[one.heap] = f"{one.by_oracle:.2f} of {one.count}"
+    for (workload, subject, oracle, unit), heaps in lines.items():
+        by_heap = "  ".join(f"{heap:g} ×: {text}" for heap, text in sorted(heaps.items()))
+        print(f"  {workload:28} {subject:24} {by_heap}   (1 is {oracle}; {unit})")
 
 
 def print_summary(run):

@@ -10,6 +10,7 @@ import math
 Growth = collections.namedtuple("Growth", "bench workload subject heap unit exponent sizes")
 Cost = collections.namedtuple("Cost", "bench workload size size_unit heap unit subject oracle "
                               "by_oracle")
+MeanCost = collections.namedtuple("MeanCost", "subject oracle unit heap by_oracle count")
 
 
 def group_key(row):
@@ -87,6 +88,16 @@ def collection_costs(rows):
                                   row["subject"], oracles[0]["subject"],
                                   times_as_long(row, oracles[0])))
     return found
+
+
+def mean_costs(costs):
+    """The geometric mean over all programs, for each collector and size of the heap; of how many
+    programs, since one without memory for a heap is left out there."""
+    found = {}
+    for one in costs:
+        found.setdefault((one.subject, one.oracle, one.unit, one.heap), []).append(one.by_oracle)
+    return [MeanCost(*key, math.exp(sum(map(math.log, costs)) / len(costs)), len(costs))
+            for key, costs in found.items()]
 
 
 # --- words ---

@@ -194,8 +194,14 @@ def growth_section(run):
 
 
 def costs_section(run):
-    charted = {}
-    for one in figures.collection_costs(run["rows"]):
+    charted, costs = {}, figures.collection_costs(run["rows"])
+    for one in figures.mean_costs(costs):
+        entry = (f"{one.subject}, heap {one.heap:g} ×",
+                 "goo" if one.subject.startswith("goo") else "peer", one.by_oracle,
+                 f"{one.by_oracle:.2f} × of {one.count}", None)
+        charted.setdefault(("all programs, geometric mean", one.unit, one.oracle),
+                           []).append(entry)
+    for one in costs:
         title = f"{one.workload}, {figures.size_text(one.size, one.size_unit)}"
         entry = (f"{one.subject}, heap {one.heap:g} ×",
                  "goo" if one.subject.startswith("goo") else "peer", one.by_oracle,
@@ -204,7 +210,8 @@ def costs_section(run):
     drawings = [charts.figure(title, f"1 is {oracle}; {unit}", charts.bars(title, entries))
                 for (title, unit, oracle), entries in charted.items()]
     return section("What collection costs", "Time beside an oracle: the same program, freeing each "
-                   "object by hand as soon as it can. Below 1 collecting is cheaper than freeing.",
+                   "object by hand as soon as it can. Below 1 collecting is cheaper than freeing. "
+                   "A mean is of as many programs as had memory enough.",
                    beside(drawings))
 
 

@@ -177,6 +177,9 @@ def expect_costs(page, run):
                 wanted = (f"{row['subject']}, heap {row['heap']:g} ×",
                           f"{row['median'] / oracle['median']:.4f}")
                 expect(wanted in shown, wanted)
+    for mean in figures.mean_costs(figures.collection_costs(run["rows"])):
+        expect((f"{mean.subject}, heap {mean.heap:g} ×", f"{mean.by_oracle:.4f}") in shown, mean)
+        expect(f"{mean.by_oracle:.2f} × of {mean.count}" in page.texts, mean)
 
 
 def expect_table(page, run):
@@ -276,6 +279,26 @@ def ratios_are_to_the_best_peer_whichever_way_is_better(run, text):
     expect(figures.best_peer(group[:1]) is None, "nobody")
 
 
+def costs_have_a_geometric_mean(run, text):
+    rows = []
+    for workload, factor in (("a", 0.5), ("b", 8.0), ("c", 2.0)):
+        for one in (made_up("goo", "goo", 3 * factor), made_up("by hand", "oracle", 3.0)):
+            rows.append(dict(one, workload=workload, heap=2))
+    rows.append(dict(rows[0], heap=5))
+    rows.append(dict(rows[1], heap=5))
+    means = {mean.heap: mean for mean in figures.mean_costs(figures.collection_costs(rows))}
+    expect(abs(means[2].by_oracle - 2.0) < 1e-9 and means[2].count == 3, means)
+    expect(abs(means[5].by_oracle - 0.5) < 1e-9 and means[5].count == 1, means)
+
+
+def collectors_that_were_not_measured_are_absent(run, text):
+    gc = {"benches": [{"name": "gc"}], "rows": [made_up("Boehm, 1 marker", "peer", 2.0),
+                                                made_up("explicit frees, mimalloc", "oracle", 1.0)]}
+    expect(list(bench.absent_peers(gc)) == ["Whippet"], bench.absent_peers(gc))
+    gc["rows"].append(made_up("Whippet, 1 marker", "peer", 3.0))
+    expect(bench.absent_peers(gc) == {}, bench.absent_peers(gc))
+
+
 def growth_is_of_the_whole_cost(run, text):
     for unit, power, whole in (("ns", 2, 2), ("ns", 0, 0), ("ns per object", 0, 1),
                                ("ns per object", 0.5, 1.5)):
@@ -320,7 +343,8 @@ def the_dark_is_dark_and_legible(run, text):
 CASES = (a_page_needs_no_network_and_no_script, a_page_shows_the_numbers,
          texts_of_a_run_are_escaped, a_run_without_peers_makes_a_page,
          a_recorded_run_is_written_as_it_was_read,
-         ratios_are_to_the_best_peer_whichever_way_is_better, growth_is_of_the_whole_cost,
+         ratios_are_to_the_best_peer_whichever_way_is_better, costs_have_a_geometric_mean,
+         collectors_that_were_not_measured_are_absent, growth_is_of_the_whole_cost,
          instruction_counts_are_compared)
 BROWSER_CASES = (chromium_shows_the_numbers, a_phone_shows_all_of_it, the_dark_is_dark_and_legible)
 

@@ -1,5 +1,5 @@
 /* One cell of the table of `bench gc`: a workload in a heap of one size, on every side, with one
- * marking thread and with the default number of them.
+ * marking thread and, where that is asked for, with the default number of them.
  */
 #ifndef GOO_TESTS_BENCH_GC_CELL_H
 #define GOO_TESTS_BENCH_GC_CELL_H
@@ -12,17 +12,22 @@ typedef enum CellSide {
     CELL_BOEHM,
     CELL_GOO_MORE, /* the default number of marking threads */
     CELL_BOEHM_MORE,
-    CELL_MIMALLOC, /* explicit frees, for workloads that have them */
+    CELL_BY_HAND, /* explicit frees: on mimalloc, or the C library's malloc where it is not there */
+    CELL_WHIPPET, /* one marking thread */
+    CELL_WHIPPET_MORE,
     CELL_SIDES
 } CellSide;
 
-enum { CELL_ROUNDS_MAX = 31 };
+/* A round that takes longer than CELL_LONG_NS makes it CELL_ROUNDS_LONG rounds, unless that many
+ * were asked for. */
+enum { CELL_ROUNDS = 5, CELL_ROUNDS_LONG = 3, CELL_ROUNDS_MAX = 31 };
+#define CELL_LONG_NS 4e9
 
 typedef struct Cell {
     const char *workload;
     size_t size, heap_bytes;
-    bool explicit_frees;
-    unsigned rounds;
+    bool more_markers; /* the default number of them as well */
+    unsigned rounds;   /* 0: CELL_ROUNDS or CELL_ROUNDS_LONG, and then how many there were */
     /* What was found. */
     WorkerResult last[CELL_SIDES]; /* of the warm-up, or where that failed */
     double wall[CELL_SIDES][CELL_ROUNDS_MAX], cpu[CELL_SIDES][CELL_ROUNDS_MAX];
@@ -34,6 +39,8 @@ typedef struct Cell {
 bool cell_measure(Cell *cell);
 
 bool cell_has(const Cell *cell, CellSide side);
+/* What frees by hand, for people. */
+const char *cell_hand_name(const Cell *cell);
 double cell_median(const double *samples, unsigned rounds);
 /* Of the rounds' ratios of two sides. */
 BenchSpread cell_ratio(const double *a, const double *b, unsigned rounds);

@@ -44,20 +44,37 @@ static uint64_t tree_sum(const Node *node) {
                : (uint64_t)(node->i + node->j) + tree_sum(node->left) + tree_sum(node->right);
 }
 
+static void tree_free(Node *node) {
+    if (SIDE_FREES && node != NULL) {
+        tree_free(node->left);
+        tree_free(node->right);
+        side_free(node);
+    }
+}
+
+static uint64_t tree_sum_and_free(Node *node) {
+    uint64_t sum = tree_sum(node);
+    tree_free(node);
+    return sum;
+}
+
 /* Trees of both kinds; of each the last is looked at. */
 static uint64_t trees_of(size_t depth, size_t top) {
     size_t times = 2 * tree_nodes(top) / tree_nodes(depth);
     Node *down = NULL, *up = NULL;
     for (size_t i = 0; i < times; i++) {
+        tree_free(down);
         down = side_node(sizeof *down);
         tree_from_root(down, depth);
         down->i = (int32_t)i;
     }
     for (size_t i = 0; i < times; i++) {
+        tree_free(up);
         up = tree_from_leaves(depth);
         up->j = (int32_t)i;
     }
-    return tree_sum(down) * 31 + tree_sum(up);
+    uint64_t sum = tree_sum_and_free(down) * 31;
+    return sum + tree_sum_and_free(up);
 }
 
 static size_t numbers_of(size_t size) {
@@ -65,7 +82,7 @@ static size_t numbers_of(size_t size) {
 }
 
 static uint64_t gcbench_run(size_t size) {
-    uint64_t sum = tree_sum(tree_from_leaves(size));
+    uint64_t sum = tree_sum_and_free(tree_from_leaves(size));
     Node *stays = side_node(sizeof *stays);
     tree_from_root(stays, size - 2);
     double *numbers = side_leaf(numbers_of(size) * sizeof *numbers);
@@ -75,11 +92,13 @@ static uint64_t gcbench_run(size_t size) {
     for (size_t depth = DEPTH_LEAST; depth <= size - 2; depth += 2) {
         sum = sum * 31 + trees_of(depth, size);
     }
-    return sum * 31 + tree_sum(stays) + (uint64_t)numbers[1777 % numbers_of(size)];
+    sum = sum * 31 + tree_sum_and_free(stays) + (uint64_t)numbers[1777 % numbers_of(size)];
+    side_free(numbers);
+    return sum;
 }
 
 static size_t gcbench_live(size_t size) {
     return tree_nodes(size) * 32 + numbers_of(size) * sizeof(double);
 }
 
-const Workload workload_gcbench = {"gcbench", 2, false, gcbench_live, gcbench_run};
+const Workload workload_gcbench = {"gcbench", 2, gcbench_live, gcbench_run};

@@ -17,9 +17,10 @@
 #include "tests/bench/gc/side.h"
 #include "tests/bench/gc/workload.h"
 
-static const Workload *const workloads[] = {&workload_trees,   &workload_gcbench,
-                                            &workload_quads,   &workload_splay,
-                                            &workload_strings, &workload_ephemerons};
+static const Workload *const workloads[] = {
+    &workload_trees,   &workload_gcbench,    &workload_quads, &workload_splay,
+    &workload_lists,   &workload_arrays,     &workload_stack, &workload_deeplist,
+    &workload_strings, &workload_ephemerons, &workload_bomb};
 
 static const Workload *find_workload(const char *name) {
     for (size_t i = 0; i < sizeof workloads / sizeof workloads[0]; i++) {

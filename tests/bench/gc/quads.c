@@ -33,12 +33,20 @@ static size_t quad_nodes(size_t depth) {
     return (((size_t)1 << (2 * (depth + 1))) - 1) / 3;
 }
 
+static void quad_free(Node *node) {
+    for (size_t i = 0; SIDE_FREES && i < 4 && node->kids[i] != NULL; i++) {
+        quad_free(node->kids[i]);
+    }
+    side_free(node);
+}
+
 static void quad_replace_branch(Node *node, size_t depth, uint64_t *random, uint64_t *values) {
     uint64_t way = workload_random(random);
     for (; depth > BRANCH_DEPTH + 1; depth--) {
         node = node->kids[way & 3];
         way >>= 2;
     }
+    quad_free(node->kids[way & 3]);
     side_link(node, &node->kids[way & 3], quad_make(BRANCH_DEPTH, values));
 }
 
@@ -50,11 +58,13 @@ static uint64_t quads_run(size_t size) {
     for (size_t i = 0; i < times; i++) {
         quad_replace_branch(root, size, &random, &values);
     }
-    return sum * 31 + quad_sum(root);
+    sum = sum * 31 + quad_sum(root);
+    quad_free(root);
+    return sum;
 }
 
 static size_t quads_live(size_t size) {
     return quad_nodes(size) * 48;
 }
 
-const Workload workload_quads = {"quads", 4, false, quads_live, quads_run};
+const Workload workload_quads = {"quads", 4, quads_live, quads_run};

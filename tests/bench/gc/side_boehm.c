@@ -27,6 +27,9 @@ bool side_open(const SidePlan *plan) {
     GC_set_warn_proc(side_no_warning);
     GC_set_oom_fn(side_oom);
     size_t have = GC_get_heap_size();
+    if (plan->markers != 1) {
+        GC_start_mark_threads(); /* it would wait for the program's first thread */
+    }
     GC_set_max_heap_size(plan->heap_bytes);
     return plan->heap_bytes <= have || GC_expand_hp(plan->heap_bytes - have) != 0;
 }
@@ -43,6 +46,21 @@ const char *side_name(void) {
 }
 
 void side_close(void) {
+}
+
+static void side_free_block(void *owner, void *block) {
+    (void)owner;
+    free(block);
+}
+
+/* Cycles of owners don't matter here, so not in order, which costs less. */
+void *side_owned(void *owner, size_t size) {
+    void *block = malloc(size);
+    if (block == NULL) {
+        side_exhausted();
+    }
+    GC_register_finalizer_no_order(owner, side_free_block, block, NULL, NULL);
+    return block;
 }
 
 /* --- the table --- */

@@ -14,8 +14,6 @@
 
 extern void *side_nodes_free[GC_TINY_FREELISTS];
 
-typedef struct SideTable SideTable;
-
 static inline void *side_node(size_t size) {
     void *node;
     if (!__builtin_constant_p(size)) {
@@ -39,9 +37,8 @@ static inline void side_link(void *object, void *slot, void *value) {
     *(void **)slot = value;
 }
 
-static inline void side_free(void *object) {
-    (void)object;
-}
+/* Freed by a finalizer of its owner. */
+void *side_owned(void *owner, size_t size);
 
 SideTable *side_table_new(void);
 void side_table_set(SideTable *table, void *key, void *value);

@@ -10,8 +10,6 @@
 extern GooGcMutator *side_mutator;
 extern const GooGcType side_array_type;
 
-typedef GooGcWeakMap SideTable;
-
 static inline void *side_node(size_t size) {
     void *node = goo_gc_alloc_embedder(side_mutator, size);
     if (SIDE_UNLIKELY(node == NULL)) {
@@ -41,26 +39,30 @@ static inline void side_link(void *object, void *slot, void *value) {
     goo_gc_write_pointer(side_mutator, object, slot, value);
 }
 
-static inline void side_free(void *object) {
-    (void)object;
+static inline void *side_owned(void *owner, size_t size) {
+    void *block = goo_gc_owned_alloc(side_mutator, owner, NULL, size);
+    if (SIDE_UNLIKELY(block == NULL)) {
+        side_exhausted();
+    }
+    return block;
 }
 
 static inline SideTable *side_table_new(void) {
-    SideTable *table = goo_gc_weak_map_new(side_mutator);
+    GooGcWeakMap *table = goo_gc_weak_map_new(side_mutator);
     if (table == NULL) {
         side_exhausted();
     }
-    return table;
+    return (SideTable *)table;
 }
 
 static inline void side_table_set(SideTable *table, void *key, void *value) {
-    if (goo_gc_weak_map_set(side_mutator, table, key, value) != GOO_OK) {
+    if (goo_gc_weak_map_set(side_mutator, (GooGcWeakMap *)table, key, value) != GOO_OK) {
         side_exhausted();
     }
 }
 
 static inline void *side_table_get(SideTable *table, const void *key) {
-    return goo_gc_weak_map_get(side_mutator, table, key);
+    return goo_gc_weak_map_get(side_mutator, (GooGcWeakMap *)table, key);
 }
 
 #endif

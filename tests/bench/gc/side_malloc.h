@@ -1,5 +1,6 @@
 /* The side of explicit allocation: malloc, whichever library serves it, and free where a program
- * knows that an object is dead. It has no table that lets go by itself.
+ * knows that an object is dead. A table of facts is a plain hash table, from which the program
+ * removes a key before it frees it; a block is freed beside its owner.
  */
 #ifndef GOO_TESTS_BENCH_GC_SIDE_MALLOC_H
 #define GOO_TESTS_BENCH_GC_SIDE_MALLOC_H
@@ -34,5 +35,20 @@ static inline void side_link(void *object, void *slot, void *value) {
 static inline void side_free(void *object) {
     free(object);
 }
+
+static inline void *side_owned(void *owner, size_t size) {
+    (void)owner;
+    return side_leaf(size);
+}
+
+static inline void side_owned_free(void *block) {
+    free(block);
+}
+
+SideTable *side_table_new(void);
+void side_table_set(SideTable *table, void *key, void *value);
+void *side_table_get(SideTable *table, const void *key);
+void *side_table_remove(SideTable *table, const void *key);
+void side_table_free(SideTable *table);
 
 #endif

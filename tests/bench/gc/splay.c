@@ -113,14 +113,44 @@ static Node *splay_insert(Node *root, uint64_t key, Node *head) {
     return node;
 }
 
+static void payload_free(Payload *payload) {
+    if (SIDE_FREES && payload->left != NULL) {
+        payload_free(payload->left);
+        payload_free(payload->right);
+    }
+    side_free(payload->record);
+    side_free(payload);
+}
+
+static void splay_free_node(Node *node) {
+    payload_free(node->payload);
+    side_free(node);
+}
+
 /* The tree without its root. */
 static Node *splay_remove_root(Node *root, Node *head) {
-    if (root->left == NULL) {
-        return root->right;
+    Node *rest = root->right;
+    if (root->left != NULL) {
+        rest = splay(root->left, root->key, head);
+        side_link(rest, &rest->right, root->right);
     }
-    Node *rest = splay(root->left, root->key, head);
-    side_link(rest, &rest->right, root->right);
+    splay_free_node(root);
     return rest;
+}
+
+/* Turns each left branch to the right first: such trees can be as deep as they have nodes. */
+static void splay_free(Node *root) {
+    while (SIDE_FREES && root != NULL) {
+        Node *left = root->left, *right = root->right;
+        if (left == NULL) {
+            splay_free_node(root);
+            root = right;
+        } else {
+            root->left = left->right;
+            left->right = root;
+            root = left;
+        }
+    }
 }
 
 /* A key that is not in the tree. */
@@ -146,6 +176,8 @@ static uint64_t splay_run(size_t size) {
         sum = sum * 31 + root->key + payload_sum(root->payload);
         root = splay_remove_root(root, head);
     }
+    splay_free(root);
+    side_free(head);
     return sum;
 }
 
@@ -154,4 +186,4 @@ static size_t splay_live(size_t size) {
     return size * ((2 * leaves - 1) * 32 + leaves * 128 + 32);
 }
 
-const Workload workload_splay = {"splay", LINKS, false, splay_live, splay_run};
+const Workload workload_splay = {"splay", LINKS, splay_live, splay_run};

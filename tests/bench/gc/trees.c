@@ -1,6 +1,6 @@
 /* Binary trees of 16-byte nodes: a tree of depth size + 1 that is dropped at once, one of depth
  * `size` that stays, and many of all depths between that come and go. Each is walked once, and the
- * nodes counted. With explicit allocation each is freed by a walk of its own.
+ * nodes counted. By hand each is freed by a walk of its own.
  *
  * Source: the program of the Computer Language Benchmarks Game.
  */
@@ -27,15 +27,11 @@ static uint64_t tree_count(const Node *node) {
 }
 
 static void tree_free(Node *node) {
-#if defined(BENCH_SIDE_MALLOC)
-    if (node->left != NULL) {
+    if (SIDE_FREES && node->left != NULL) {
         tree_free(node->left);
         tree_free(node->right);
     }
     side_free(node);
-#else
-    (void)node;
-#endif
 }
 
 static uint64_t tree_come_and_go(size_t depth) {
@@ -67,4 +63,4 @@ static size_t trees_live(size_t size) {
     return ((size_t)1 << (size + 2)) * sizeof(Node);
 }
 
-const Workload workload_trees = {"trees", 2, true, trees_live, trees_run};
+const Workload workload_trees = {"trees", 2, trees_live, trees_run};

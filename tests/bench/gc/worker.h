@@ -19,7 +19,7 @@ typedef enum WorkerEnd {
     WORKER_DONE,
     WORKER_EXHAUSTED, /* the heap was too small for it */
     WORKER_ABSENT,    /* it was not built, or its library is not there */
-    WORKER_FAILED     /* a crash, or longer than WORKER_SECONDS_MAX */
+    WORKER_FAILED     /* a crash, a leak, or longer than WORKER_SECONDS_MAX */
 } WorkerEnd;
 
 enum { WORKER_SECONDS_MAX = 120 };
