@@ -26,7 +26,7 @@
 #define GOOI_PATIENCE_MAX 4096
 #define GOOI_SPINS 16         /* between two looks at the clock */
 #define GOOI_SPIN_NS 50000    /* about what sleeping and being woken cost */
-#define GOOI_ROUSED_NS 200000 /* a collection that has begun marks by then, or is a long one */
+#define GOOI_ROUSED_NS 100000 /* a collection that has begun marks by then, or is a long one */
 
 /* --- chunks --- */
 
@@ -193,12 +193,15 @@ static void team_help(GooiMarkTeam *team, GooiHelper *helper) {
     gooi_platform_mutex_lock(&team->lock);
 }
 
-/* Under the lock, which is given up meanwhile: a collection has begun and will mark soon. */
+/* Under the lock, which is given up meanwhile: a collection has begun and will mark soon, unless it
+ * has by now. */
 static void team_await(GooiMarkTeam *team) {
     uint64_t phase = team->phase;
-    gooi_platform_mutex_unlock(&team->lock);
-    team_spin(team, phase, GOOI_ROUSED_NS);
-    gooi_platform_mutex_lock(&team->lock);
+    if (phase == team->roused_phase) {
+        gooi_platform_mutex_unlock(&team->lock);
+        team_spin(team, phase, GOOI_ROUSED_NS);
+        gooi_platform_mutex_lock(&team->lock);
+    }
 }
 
 static void team_helper_main(void *arg) {
@@ -209,9 +212,8 @@ static void team_helper_main(void *arg) {
     while (!team->stop) {
         if (team->phase % 2 == 1 && team->phase != seen && team->wanted != 0) {
             seen = team->phase;
-            roused = team->roused;
             team_help(team, helper);
-        } else if (team->phase % 2 == 0 && roused != team->roused) {
+        } else if (roused != team->roused) {
             roused = team->roused;
             team_await(team);
         } else {
@@ -241,14 +243,14 @@ static bool team_add_helper(GooiMarkTeam *team) {
 
 /* --- phases --- */
 
-/* How many helpers the heap is worth. */
+/* How many helpers the heap is worth: none that would have no core to run on. */
 static uint32_t team_wanted(const GooGcHeap *heap) {
-    uint32_t markers = heap->options.marker_threads;
+    uint32_t cores = gooi_platform_core_count(), markers = heap->options.marker_threads;
     if (heap->used_bytes < heap->team_heap_min) {
         return 0;
     }
-    if (markers == 0) {
-        markers = gooi_platform_core_count();
+    if (markers == 0 || (markers > cores && heap->team_heap_min != 0)) {
+        markers = cores;
     }
     return (markers < GOOI_TEAM_MAX ? markers : GOOI_TEAM_MAX) - 1;
 }
@@ -260,8 +262,11 @@ void gooi_team_rouse(const GooGcHeap *heap) {
     uint32_t wanted = team_wanted(heap);
     if (wanted != 0 && wanted < gooi_platform_core_count()) {
         gooi_platform_mutex_lock(&team->lock);
-        team->roused++;
-        team_wake(team);
+        if (team->phase % 2 == 0) {
+            team->roused++;
+            team->roused_phase = team->phase;
+            team_wake(team);
+        }
         gooi_platform_mutex_unlock(&team->lock);
     }
 }

@@ -25,6 +25,7 @@
  * TEAM-2  what was on the giver's stack is afterwards on its stack or in the chunk, once: an entry
  *         in one of them, a range in one of them or half in each, and no range's two entries apart.
  * TEAM-3  one heap at a time has helpers; another that collects meanwhile marks alone.
+ *         A heap has no more markers than the collecting thread may use cores.
  * TEAM-4  a helper touches a heap only as a member of its phase; one that was roused and finds no
  *         phase sleeps again after GOOI_ROUSED_NS. So a collection may rouse and not mark.
  */
@@ -64,7 +65,7 @@ struct GooiMarkTeam {
     _Atomic uint32_t chunk_count;
     _Atomic uint32_t patience; /* looks between two chunks of one giver */
     uint32_t sleepers;
-    uint64_t roused;        /* collections that began */
+    uint64_t roused, roused_phase; /* collections that began; between which phases the last did */
     bool spins;             /* there is a core for every marker: waiting may burn some of it */
     size_t objects;         /* marked by helpers */
     GooiChunk chunks[GOOI_CHUNKS];

@@ -117,8 +117,9 @@ typedef struct GooGcOptions {
     bool scan_stacks;        /* false: scan attached threads' stacks and registers */
     bool generational;       /* false; true is not in this version */
     bool concurrent;         /* false; true is not in this version */
-    uint32_t marker_threads; /* 0: one for each core that the process may use, at most 8. Above 1,
-                                trace callbacks run on several threads at a time */
+    uint32_t marker_threads; /* 0: one for each core that the process may use, at most 8; never
+                                more than that. Above 1, trace callbacks run on several threads at a
+                                time */
     GooGcValueEncoding encoding; /* plain pointers */
     void (*trace_embedder)(void *object, GooGcVisitor *v, void *user); /* traces the objects of
                                 goo_gc_alloc_embedder, as GooGcType.trace would */

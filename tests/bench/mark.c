@@ -4,18 +4,24 @@
  * lie in memory in the order of a walk from the root, as a program that builds a tree top down
  * leaves them. Shuffled: every node at a random place. Each round is one full collection of the
  * whole, living tree; the figure is the collector's own marking time divided by the number of
- * objects. One heap is marked by one thread, its twin by two, in turns.
+ * objects. One heap is marked by one thread, its twin by two, in turns: first with the process on
+ * one core, which shows what a second marker costs there, then with both, where the one thread runs
+ * on either core in turn, as cores of a shared machine differ.
+ *
+ *     gain = 2 / (time of two markers x (1 / time on one core + 1 / time on the other))
  *
  *     order[0 … n)  objects in memory order, or shuffled
  *     link(n)       takes nodes from `order` in the order of the walk
  */
-#define _DEFAULT_SOURCE
+#define _GNU_SOURCE
+#include <sched.h>
+
 #include "tests/bench/bench.h"
 
 #include "goo/gc/inline.h"
 #include "goo/gc/inspect.h"
 
-enum { ROUNDS_MAX = 15, DEPTH_MAX = 64 };
+enum { ROUNDS_MAX = 20 };
 
 typedef struct Node {
     const GooGcType *type;
@@ -97,7 +103,6 @@ typedef struct Grown {
     GooGcHeap *heap;
     GooGcMutator *m;
     Node *root;
-    double samples[ROUNDS_MAX];
 } Grown;
 
 static bool grow(Grown *g, const Case *c, uint32_t markers) {
@@ -121,16 +126,37 @@ static bool grow(Grown *g, const Case *c, uint32_t markers) {
     return true;
 }
 
-static void mark_once(Grown *g, size_t count, size_t round) {
-    uint64_t before = goo_gc_get_stats(g->heap).mark_ns;
-    goo_gc_collect(g->m, GOO_GC_FULL);
-    uint64_t spent = goo_gc_get_stats(g->heap).mark_ns - before;
-    g->samples[round] = (double)spent / (double)count;
+/* --- cores --- */
+
+enum { EITHER = -1 };
+
+static cpu_set_t all_cores;
+
+/* The calling thread, and those it starts, on the first or second core that there is, or on either.
+ * False: there is no such core. */
+static bool run_on(int which) {
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    for (int core = 0; which >= 0 && core < CPU_SETSIZE; core++) {
+        if (CPU_ISSET(core, &all_cores) && which-- == 0) {
+            CPU_SET(core, &one);
+        }
+    }
+    cpu_set_t *cores = CPU_COUNT(&one) == 0 ? &all_cores : &one;
+    return which < 0 && sched_setaffinity(0, sizeof *cores, cores) == 0;
 }
 
-static bool finish(Grown *g, const Case *c, size_t rounds, BenchSpread *out) {
+/* --- measuring --- */
+
+/* Nanoseconds an object. */
+static double mark_once(Grown *g, size_t count) {
+    uint64_t before = goo_gc_get_stats(g->heap).mark_ns;
+    goo_gc_collect(g->m, GOO_GC_FULL);
+    return (double)(goo_gc_get_stats(g->heap).mark_ns - before) / (double)count;
+}
+
+static bool finish(Grown *g, const Case *c) {
     bool complete = goo_gc_get_stats(g->heap).objects_live == c->count;
-    *out = bench_spread(g->samples, rounds);
     goo_gc_heap_destroy(g->heap);
     if (!complete) {
         fprintf(stderr, "bench_mark: %s: objects were lost\n", c->name);
@@ -138,36 +164,74 @@ static bool finish(Grown *g, const Case *c, size_t rounds, BenchSpread *out) {
     return complete;
 }
 
-static void report_rows(const Case *c, size_t rounds, BenchSpread one, BenchSpread two) {
+/* One marker and two: on one core, or on both. */
+typedef struct Pair {
+    double one[2][ROUNDS_MAX]; /* by the core that it ran on */
+    double two[ROUNDS_MAX], ratio[ROUNDS_MAX];
+    BenchSpread first, second, both, cost;
+} Pair;
+
+/* Two neighbours in time are compared, so that others on the machine trouble both alike. */
+static void measure_rounds(Pair *p, Grown *one, Grown *two, size_t count, size_t rounds, bool both) {
+    for (size_t i = 0; i < rounds; i++) {
+        for (int core = 0; core < (both ? 2 : 1); core++) {
+            run_on(core);
+            p->one[core][i] = mark_once(one, count);
+        }
+        run_on(both ? EITHER : 0);
+        p->two[i] = mark_once(two, count);
+        p->ratio[i] = p->two[i] / p->one[0][i];
+    }
+    p->first = bench_spread(p->one[0], rounds);
+    p->second = both ? bench_spread(p->one[1], rounds) : p->first;
+    p->both = bench_spread(p->two, rounds);
+    p->cost = bench_spread(p->ratio, rounds);
+}
+
+/* The heaps are made where they are marked: helpers stay on the cores on which they were started. */
+static bool measure_pair(Pair *p, const Case *c, size_t rounds, bool both) {
+    static Grown one, two;
+    run_on(both ? EITHER : 0);
+    if (!grow(&one, c, 1) || !grow(&two, c, 2)) {
+        return false;
+    }
+    measure_rounds(p, &one, &two, c->count, rounds, both);
+    bool complete = finish(&one, c);
+    return finish(&two, c) && complete;
+}
+
+static void report_row(const Case *c, size_t rounds, const char *subject, BenchSpread value) {
     BenchRow row = {.workload = c->shuffled ? "mark, shuffled" : "mark, ordered",
-                    .subject = "goo, 1 marker",
+                    .subject = subject,
                     .unit = "ns per object",
-                    .value = one,
+                    .value = value,
                     .rounds = rounds,
                     .size = (double)c->count,
                     .size_unit = "objects"};
     bench_row(&row);
-    row.subject = "goo, 2 markers";
-    row.value = two;
-    bench_row(&row);
 }
 
-static bool measure(const Case *c, size_t rounds) {
-    static Grown one, two;
-    BenchSpread s, t;
-    if (!grow(&one, c, 1) || !grow(&two, c, 2)) {
+static bool measure(const Case *c, size_t rounds, bool two_cores) {
+    static Pair alone, together;
+    if (!measure_pair(&alone, c, rounds, false) ||
+        (two_cores && !measure_pair(&together, c, rounds, true))) {
         return false;
     }
-    for (size_t i = 0; i < rounds; i++) {
-        mark_once(&one, c->count, i);
-        mark_once(&two, c->count, i);
+    double cost = (alone.cost.median - 1) * 100;
+    if (!two_cores) {
+        printf("%-34s %7.2f %7s  %7s %7s %7s  %6s  %+6.1f %%\n", c->name, alone.first.median, "-",
+               "-", "-", "-", "-", cost);
+        report_row(c, rounds, "goo, 1 marker", alone.first);
+        return true;
     }
-    bool complete = finish(&one, c, rounds, &s);
-    complete &= finish(&two, c, rounds, &t);
-    printf("%-34s %7.2f %7.2f %7.2f  %7.2f %7.2f %7.2f  %6.2f\n", c->name, s.median, s.least,
-           s.most, t.median, t.least, t.most, s.median / t.median);
-    report_rows(c, rounds, s, t);
-    return complete;
+    double a = together.first.median, b = together.second.median;
+    printf("%-34s %7.2f %7.2f  %7.2f %7.2f %7.2f  %6.2f  %+6.1f %%\n", c->name, a, b,
+           together.both.median, together.both.least, together.both.most,
+           2 / (together.both.median * (1 / a + 1 / b)), cost);
+    report_row(c, rounds, "goo, 1 marker", a < b ? together.first : together.second);
+    report_row(c, rounds, "goo, 2 markers", together.both);
+    report_row(c, rounds, "goo, 2 markers on one core", alone.both);
+    return true;
 }
 
 int main(int argc, char **argv) {
@@ -181,11 +245,16 @@ int main(int argc, char **argv) {
         return status;
     }
     bench_print_machine();
-    printf("%-34s %7s %7s %7s  %7s %7s %7s  %6s\n", "living tree, ns per object", "1 thread",
-           "least", "most", "2", "least", "most", "gain");
+    if (sched_getaffinity(0, sizeof all_cores, &all_cores) != 0) {
+        fprintf(stderr, "bench_mark: no word on which cores there are\n");
+        return 1;
+    }
+    bool two_cores = run_on(1);
+    printf("%-34s %7s %7s  %7s %7s %7s  %6s  %s\n", "living tree, ns per object", "core 1",
+           "core 2", "both", "least", "most", "gain", "2 markers on 1");
     size_t count = sizeof cases / sizeof cases[0] - (quick ? 2 : 0);
     for (size_t i = 0; i < count; i++) {
-        if (!measure(&cases[i], quick ? 5 : 11)) {
+        if (!measure(&cases[i], quick ? 5 : 11, two_cores)) {
             return 1;
         }
         bench_progress(i + 1, count);

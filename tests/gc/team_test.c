@@ -3,7 +3,7 @@
  *
  * Uses private headers: gc/heap.h, gc/mark.h and gc/team.h, to engage helpers on heaps that are too
  * small for them, to keep mark stacks small and to look at what a marker gives. Invariants: TEAM-1,
- * TEAM-2, MARK-1.
+ * TEAM-2, TEAM-4, MARK-1.
  */
 #include <pthread.h>
 #include <stdlib.h>
@@ -300,4 +300,38 @@ GOO_TEST(gc_team, small_heaps_have_no_helpers) {
     CHECK_EQ(goo_gc_collect(m, GOO_GC_FULL), GOO_OK);
     CHECK_EQ(gooi_mark_team->helper_count, 0);
     goo_gc_heap_destroy(heap);
+}
+
+/* A marker without a core of its own would only be in the way. */
+GOO_TEST(gc_team, no_more_markers_than_cores) {
+    GooGcHeap *heap = heap_of("markers=8");
+    GooGcMutator *m = goo_gc_attach(heap);
+    heap->team_heap_min = 1;
+    goo_gc_push(m, team_graph(m, 1000, 1));
+    CHECK_EQ(goo_gc_collect(m, GOO_GC_FULL), GOO_OK);
+    CHECK_EQ(goo_gc_get_stats(heap).objects_live, 1000);
+    CHECK(gooi_mark_team->helper_count < gooi_platform_core_count());
+    goo_gc_heap_destroy(heap);
+}
+
+/* Helpers that were woken for nothing sleep again, mark when there is something after all, and end
+ * with the heap in whatever they are at (TEAM-4). */
+GOO_TEST(gc_team, roused_for_nothing) {
+    for (int life = 0; life < 8; life++) {
+        GooGcHeap *heap = heap_of("markers=2,verify");
+        GooGcMutator *m = goo_gc_attach(heap);
+        heap->team_heap_min = 0;
+        goo_gc_push(m, team_graph(m, 3000, 1));
+        for (int round = 0; round < 40; round++) {
+            gooi_team_rouse(heap);
+            if (round % 4 == life % 4) {
+                CHECK_EQ(goo_gc_collect(m, GOO_GC_FULL), GOO_OK);
+                CHECK_EQ(goo_gc_get_stats(heap).objects_live, 3000);
+            }
+        }
+        CHECK_EQ(gooi_mark_team->helper_count, 1);
+        gooi_team_rouse(heap);
+        goo_gc_heap_destroy(heap);
+        CHECK_PTR_EQ(gooi_mark_team, NULL);
+    }
 }
