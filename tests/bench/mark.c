@@ -172,7 +172,8 @@ typedef struct Pair {
 } Pair;
 
 /* Two neighbours in time are compared, so that others on the machine trouble both alike. */
-static void measure_rounds(Pair *p, Grown *one, Grown *two, size_t count, size_t rounds, bool both) {
+static void measure_rounds(Pair *p, Grown *one, Grown *two, size_t count, size_t rounds,
+                           bool both) {
     for (size_t i = 0; i < rounds; i++) {
         for (int core = 0; core < (both ? 2 : 1); core++) {
             run_on(core);
@@ -188,7 +189,7 @@ static void measure_rounds(Pair *p, Grown *one, Grown *two, size_t count, size_t
     p->cost = bench_spread(p->ratio, rounds);
 }
 
-/* The heaps are made where they are marked: helpers stay on the cores on which they were started. */
+/* The heaps are made where they are marked: helpers stay on the cores that started them. */
 static bool measure_pair(Pair *p, const Case *c, size_t rounds, bool both) {
     static Grown one, two;
     run_on(both ? EITHER : 0);
