@@ -170,6 +170,7 @@ static size_t messages_end(const cpu_set_t *allowed, pthread_t thread) {
     static size_t messages_##name(GooAllocator *a, size_t count) {                                 \
         pthread_t thread;                                                                          \
         cpu_set_t allowed;                                                                         \
+        CPU_ZERO(&allowed); /* binds nothing where it can't be learnt */                           \
         sched_getaffinity(0, sizeof allowed, &allowed);                                            \
         if (!messages_begin(a, count, messages_consume_##name, &allowed, &thread)) {               \
             return 0;                                                                              \
