@@ -171,11 +171,7 @@ static void queue_unordered(GooGcHeap *heap, GooGcVisitor *v) {
 static void queue_trace_children(GooGcHeap *heap, GooGcVisitor *v, void *object) {
     uint8_t byte = *gooi_metadata_of((uintptr_t)object);
     if ((byte & GOO_GC_LOGGED) == 0) {
-        GooiMarker k;
-        gooi_marker_load(&k, v);
-        gooi_trace_object(&k, (uintptr_t)object,
-                          (byte & GOO_GC_KIND_MASK) == GOO_GC_KIND_TYPED);
-        gooi_marker_store(&k);
+        gooi_trace_seldom(v, (uintptr_t)object, (byte & GOO_GC_KIND_MASK) == GOO_GC_KIND_TYPED);
         gooi_waiting_settle(heap, v);
     }
 }

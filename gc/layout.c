@@ -73,6 +73,13 @@ void gooi_trace_range(GooGcVisitor *v, const void *low, const void *end_ptr, boo
     layout_trace_pieces(v, word, end, pointers);
 }
 
+void gooi_trace_seldom(GooGcVisitor *v, uintptr_t object, bool typed) {
+    GooiMarker k;
+    gooi_marker_load(&k, v);
+    gooi_trace_object(&k, object, typed);
+    gooi_marker_store(&k);
+}
+
 /* --- what callbacks call --- */
 
 static void visit_observe(GooGcVisitor *v, const void *slot, uintptr_t target) {

@@ -134,15 +134,12 @@ void gooi_mark_push_slow(GooGcVisitor *v, uintptr_t entry) {
 }
 
 static void mark_retrace_range(GooGcVisitor *v, uintptr_t low, uintptr_t high) {
-    GooiMarker k;
-    gooi_marker_load(&k, v);
     for (uintptr_t a = low; a < high; a += GOOI_GRANULE_SIZE) {
         uint8_t byte = *gooi_metadata_of(a);
         if ((byte & GOO_GC_COLOUR_MASK) == v->colour && (byte & GOO_GC_LOGGED) == 0) {
-            gooi_trace_object(&k, a, (byte & GOO_GC_KIND_MASK) == GOO_GC_KIND_TYPED);
+            gooi_trace_seldom(v, a, (byte & GOO_GC_KIND_MASK) == GOO_GC_KIND_TYPED);
         }
     }
-    gooi_marker_store(&k);
 }
 
 static void mark_retrace_slab(GooGcVisitor *v, GooiSlab *slab) {

@@ -329,11 +329,11 @@ bool gooi_team_init(void) {
         return true;
     }
     GooAllocator *side = &gooi_system_allocator;
-    GooiMarkTeam *team = side->alloc(side->context, sizeof *team, _Alignof(GooiMarkTeam),
-                                     GOO_ALLOC_ZERO);
+    GooiMarkTeam *team = side->alloc(side->context, sizeof *team, _Alignof(GooiMarkTeam), 0);
     if (team == NULL) {
         return false;
     }
+    memset(team, 0, offsetof(GooiMarkTeam, chunks)); /* whose memory is used when helpers are */
     gooi_platform_mutex_init(&team->use);
     gooi_platform_mutex_init(&team->lock);
     gooi_platform_condition_init(&team->changed);

@@ -116,4 +116,7 @@ static GOOI_ALWAYS_INLINE void gooi_trace_object(GooiMarker *k, uintptr_t object
     gooi_marker_reload(k);
 }
 
+/* The same out of line, for those who trace seldom. */
+void gooi_trace_seldom(GooGcVisitor *v, uintptr_t object, bool typed);
+
 #endif
