@@ -102,8 +102,8 @@ struct GooGcHeap {
     _Atomic uint32_t disable_depth;
     GooiMarkStack mark_stack;
     bool scattered, backwards; /* how the last marking went at its end: the next begins so */
-    size_t team_heap_min;     /* smaller ones are marked before help arrives; 0 in tests: helpers
-                                 come in any case, also more than there are cores */
+    size_t team_heap_min;     /* where less is expected to live, marking is over before help comes;
+                                 0 in tests: helpers come, also more than there are cores */
 
     /* pace.c, pressure.c */
     size_t live_bytes;        /* found by the last collection */

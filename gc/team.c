@@ -243,10 +243,17 @@ static bool team_add_helper(GooiMarkTeam *team) {
 
 /* --- phases --- */
 
+/* What marking may have to go through: a large heap with little in it is marked before help comes.
+ * Live bytes seldom grow to more than twice as much from one collection to the next. */
+static size_t team_expected_bytes(const GooGcHeap *heap) {
+    bool known = heap->stats.collections_full != 0 && heap->live_bytes < heap->used_bytes / 2;
+    return known ? 2 * heap->live_bytes : heap->used_bytes;
+}
+
 /* How many helpers the heap is worth: none that would have no core to run on. */
 static uint32_t team_wanted(const GooGcHeap *heap) {
     uint32_t cores = gooi_platform_core_count(), markers = heap->options.marker_threads;
-    if (heap->used_bytes < heap->team_heap_min) {
+    if (team_expected_bytes(heap) < heap->team_heap_min) {
         return 0;
     }
     if (markers == 0 || (markers > cores && heap->team_heap_min != 0)) {

@@ -302,6 +302,26 @@ GOO_TEST(gc_team, small_heaps_have_no_helpers) {
     goo_gc_heap_destroy(heap);
 }
 
+/* Nor do large ones in which little lives; the first collection can't know. */
+GOO_TEST(gc_team, little_that_lives_has_no_helpers) {
+    GooGcHeap *heap = heap_of("markers=2");
+    GooGcMutator *m = goo_gc_attach(heap);
+    heap->team_heap_min = 1 << 20;
+    CHECK_EQ(goo_gc_collect(m, GOO_GC_FULL), GOO_OK); /* an empty one */
+    goo_gc_push(m, team_graph(m, 1000, 1));
+    for (int round = 0; round < 3; round++) {
+        goo_gc_disable(heap);
+        for (int i = 0; i < 100000; i++) {
+            pair_new(m, NULL, NULL, (uintptr_t)i);
+        }
+        goo_gc_enable(heap);
+        CHECK_EQ(goo_gc_collect(m, GOO_GC_FULL), GOO_OK);
+        CHECK_EQ(goo_gc_get_stats(heap).objects_live, 1000);
+    }
+    CHECK_EQ(gooi_mark_team->helper_count, 0);
+    goo_gc_heap_destroy(heap);
+}
+
 /* A marker without a core of its own would only be in the way. */
 GOO_TEST(gc_team, no_more_markers_than_cores) {
     GooGcHeap *heap = heap_of("markers=8");
