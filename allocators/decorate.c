@@ -72,6 +72,13 @@ GooAllocator *gooi_decorator_passes_to(const GooAllocator *a) {
     return ((const GooiDecorator *)(const void *)a)->parent;
 }
 
+const GooiAllocatorOps gooi_decorator_ops = {
+    .reset = gooi_decorator_reset,
+    .owns = gooi_decorator_owns,
+    .persists = gooi_decorator_persists,
+    .passes_to = gooi_decorator_passes_to,
+};
+
 /* --- create and destroy --- */
 
 void gooi_decorator_destroy(void *self) {

@@ -54,4 +54,7 @@ bool gooi_decorator_owns(GooAllocator *a, const void *ptr);
 bool gooi_decorator_persists(GooAllocator *a, const void *ptr);
 GooAllocator *gooi_decorator_passes_to(const GooAllocator *a);
 
+/* These four: for a decorator that has nothing to add to them. */
+extern const GooiAllocatorOps gooi_decorator_ops;
+
 #endif

@@ -62,13 +62,6 @@ static bool failing_resize(void *ctx, void *ptr, size_t old_size, size_t new_siz
     return gooi_decorator_resize(&f->base, ptr, old_size, new_size, alignment);
 }
 
-static const GooiAllocatorOps failing_ops = {
-    .reset = gooi_decorator_reset,
-    .owns = gooi_decorator_owns,
-    .persists = gooi_decorator_persists,
-    .passes_to = gooi_decorator_passes_to,
-};
-
 GooAllocator *goo_failing_allocator_create(GooAllocator *parent, size_t fail_at) {
     GooAllocator functions = {
         .alloc = failing_alloc,
@@ -77,7 +70,8 @@ GooAllocator *goo_failing_allocator_create(GooAllocator *parent, size_t fail_at)
         .resize = failing_resize,
         .name = "failing",
     };
-    FailingAllocator *f = gooi_decorator_create(sizeof *f, parent, &functions, &failing_ops, NULL);
+    FailingAllocator *f =
+        gooi_decorator_create(sizeof *f, parent, &functions, &gooi_decorator_ops, NULL);
     if (f == NULL) {
         return NULL;
     }

@@ -182,13 +182,6 @@ static void limit_lost(GooiClaimant *c, const GooiLoss *loss) {
     limit_put_back((LimitAllocator *)(void *)gooi_decorator_of(c), loss->bytes);
 }
 
-static const GooiAllocatorOps limit_ops = {
-    .reset = gooi_decorator_reset,
-    .owns = gooi_decorator_owns,
-    .persists = gooi_decorator_persists,
-    .passes_to = gooi_decorator_passes_to,
-};
-
 GooAllocator *goo_limit_allocator_create(GooAllocator *parent, size_t max_bytes) {
     GooAllocator functions = {
         .alloc = limit_alloc,
@@ -198,7 +191,7 @@ GooAllocator *goo_limit_allocator_create(GooAllocator *parent, size_t max_bytes)
         .name = "limit",
     };
     LimitAllocator *l =
-        gooi_decorator_create(sizeof *l, parent, &functions, &limit_ops, limit_lost);
+        gooi_decorator_create(sizeof *l, parent, &functions, &gooi_decorator_ops, limit_lost);
     if (l == NULL) {
         return NULL;
     }
