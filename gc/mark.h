@@ -25,8 +25,6 @@
 #ifndef GOO_GC_MARK_H
 #define GOO_GC_MARK_H
 
-#include <string.h>
-
 #include "gc/heap.h"
 #include "runtime/bits.h"
 
@@ -95,15 +93,6 @@ static GOOI_ALWAYS_INLINE void gooi_marker_reload(GooiMarker *k) {
 GOOI_COLD void gooi_mark_push_slow(GooGcVisitor *v, uintptr_t entry);
 bool gooi_mark_stack_grow(GooGcVisitor *v);
 void gooi_trace_range(GooGcVisitor *v, const void *low, const void *end, bool pointers);
-
-static inline uint64_t gooi_load_little_endian(const uint8_t *bytes) {
-    uint64_t word;
-    memcpy(&word, bytes, sizeof word);
-#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-    word = __builtin_bswap64(word);
-#endif
-    return word;
-}
 
 /* Eight metadata bytes at once. Other markers may be storing colours into some of them, which the
  * caller does not look at. */

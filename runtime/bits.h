@@ -1,10 +1,12 @@
-/* Arithmetic that must not go wrong: checked sums and products, alignment, bit scans.
+/* Arithmetic that must not go wrong: checked sums and products, alignment, bit scans, byte order.
  *
  * Layer 0. Everything here is a small pure function; portable C where the compiler has no builtin.
  * The checked forms answer true when the result did not fit, and store nothing then.
  */
 #ifndef GOO_RUNTIME_BITS_H
 #define GOO_RUNTIME_BITS_H
+
+#include <string.h>
 
 #include "runtime/base.h"
 
@@ -84,6 +86,16 @@ static inline unsigned gooi_count_ones(uint64_t x) {
     }
     return n;
 #endif
+}
+
+/* Eight bytes from any address, the first one in the lowest bits. */
+static inline uint64_t gooi_load_little_endian(const uint8_t *bytes) {
+    uint64_t word;
+    memcpy(&word, bytes, sizeof word);
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    word = __builtin_bswap64(word);
+#endif
+    return word;
 }
 
 #endif

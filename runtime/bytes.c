@@ -54,16 +54,7 @@ int goo_memory_compare(const void *a, const void *b, size_t size) {
 
 enum { BYTES_KERNEL_MIN = 16 };
 
-/* Words with the first byte of memory in the lowest bits. */
-static inline uint64_t bytes_load8(const uint8_t *bytes) {
-    uint64_t word;
-    memcpy(&word, bytes, sizeof word);
-#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-    word = __builtin_bswap64(word);
-#endif
-    return word;
-}
-
+/* A word with the first byte of memory in the lowest bits. */
 static inline uint64_t bytes_load4(const uint8_t *bytes) {
     uint32_t word;
     memcpy(&word, bytes, sizeof word);
@@ -79,7 +70,7 @@ bool goo_memory_is_zero(const void *ptr, size_t size) {
         return gooi_kernels->is_zero(p, size);
     }
     if (size >= 8) {
-        return (bytes_load8(p) | bytes_load8(p + size - 8)) == 0;
+        return (gooi_load_little_endian(p) | gooi_load_little_endian(p + size - 8)) == 0;
     }
     if (size >= 4) {
         return (bytes_load4(p) | bytes_load4(p + size - 4)) == 0;
@@ -271,11 +262,11 @@ static inline size_t bytes_place(uint64_t change) {
 
 /* 8 to 15 bytes, or 4 to 7: two words that overlap. */
 static size_t bytes_difference8(const uint8_t *left, const uint8_t *right, size_t size) {
-    uint64_t change = bytes_load8(left) ^ bytes_load8(right);
+    uint64_t change = gooi_load_little_endian(left) ^ gooi_load_little_endian(right);
     if (change != 0) {
         return bytes_place(change);
     }
-    change = bytes_load8(left + size - 8) ^ bytes_load8(right + size - 8);
+    change = gooi_load_little_endian(left + size - 8) ^ gooi_load_little_endian(right + size - 8);
     return change != 0 ? size - 8 + bytes_place(change) : size;
 }
 
