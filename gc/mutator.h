@@ -55,6 +55,7 @@ struct GooGcMutator {
     bool hidden;            /* the fast path is closed: ALLOC-2 */
     size_t since_bytes;     /* handed out, and not counted in the heap's since_bytes yet */
     size_t since_checked;   /* of these when it was last asked whether a collection is due */
+    size_t external_unchecked; /* bytes of owned blocks since it was last asked the same */
     GooGcMutator *next;           /* of heap->mutators */
     GooGcMutator *next_of_thread; /* of gooi_thread_mutators */
 };

@@ -9,6 +9,9 @@
  *                └───────┬────────────┴──── refused: collect, try again ┘
  *                        └── refused again: NULL, ENOMEM, nothing changed
  *
+ * Mostly nothing is refused, so alloc first tries bytes, block, and table with record, which takes
+ * one turn of the lock instead of two; what that could not have goes the way above.
+ *
  * Whatever comes back from an allocator comes at the end: nothing after it can fail. A block of an
  * allocator that is attached to the heap is counted by the attachment, any other one here, under
  * the same limit. A block is freed after its record is gone, so that whatever its allocator calls
@@ -76,6 +79,7 @@ typedef struct OwnedRequest {
     void *block;             /* NULL before an alloc; its outcome */
     size_t old_size, size;
     bool grown;              /* its growth is counted */
+    bool failed;             /* the step that is to be tried has failed once */
 } OwnedRequest;
 
 /* What counts here, and not with an attachment, of what the request grows by. */
@@ -92,12 +96,13 @@ static void owned_end_pending(GooGcHeap *heap, size_t bytes) {
     atomic_fetch_sub_explicit(&heap->owned.pending_bytes, bytes, memory_order_relaxed);
 }
 
-/* Runs a step, and once more after a collection that it is worth. */
+/* Runs a step, unless it has failed already, and once more after a collection that it is worth. */
 static bool owned_try(bool (*step)(GooGcHeap *heap, OwnedRequest *r), OwnedRequest *r,
                       size_t bytes) {
     GooGcHeap *heap = r->m->heap;
     heap->refused = false;
-    bool done = step(heap, r);
+    bool done = !r->failed && step(heap, r);
+    r->failed = false;
     for (unsigned n = 0; !done && !r->refused && gooi_limit_try_again(heap, n) &&
                          gooi_collect_emergency(heap, bytes);
          n++) {
@@ -169,13 +174,54 @@ static bool owned_get_block(GooGcHeap *heap, OwnedRequest *r) {
     return true;
 }
 
-/* --- blocks --- */
+/* --- alloc --- */
+
+/* A record for a block that is there, if the table has room for one. */
+static bool owned_record_block(GooGcHeap *heap, const void *owner, GooAllocator *a, void *block,
+                               size_t size) {
+    gooi_heap_lock(heap);
+    bool done = owned_is_owner(heap, owner) && gooi_owned_reserve(heap);
+    uint32_t index = done ? gooi_owned_hold_allocator(heap, a) : 0;
+    if (index != 0) {
+        gooi_owned_add(heap, owner, block, size, index);
+    } else {
+        heap->owned.promised -= done;
+    }
+    gooi_heap_unlock(heap);
+    return index != 0;
+}
+
+/* The usual case, with one turn of the lock: an allocator that nothing can be attached below, a
+ * block within the limit, and room for its record. NULL, and nothing has changed: the whole way,
+ * and *out_failed says whether the allocator was asked. */
+static void *owned_alloc_at_once(GooGcHeap *heap, const void *owner, GooAllocator *a, size_t size,
+                                 bool *out_failed) {
+    uint32_t others = GOOI_ALLOCATOR_ATTACHED | GOOI_ALLOCATOR_EXTENDED | GOOI_ALLOCATOR_FIXED;
+    if ((a->capabilities & others) != 0 || size > GOOI_OWNED_SIZE_MAX ||
+        !gooi_in_heap(heap, (uintptr_t)owner) || !gooi_pressure_count(heap, size)) {
+        return NULL;
+    }
+    owned_add_pending(heap, size);
+    void *block = goo_memory_alloc_with(a, size);
+    bool done = block != NULL && owned_record_block(heap, owner, a, block, size);
+    owned_end_pending(heap, size);
+    if (GOOI_LIKELY(done)) {
+        return block;
+    }
+    gooi_pressure_discount(heap, size);
+    *out_failed = block == NULL;
+    goo_memory_free_with(a, block, size);
+    return NULL;
+}
 
 static void *owned_alloc(OwnedRequest *r) {
     GooGcHeap *heap = r->m->heap;
+    bool failed = r->failed; /* the allocator, not the table */
+    r->failed = false;
     if (!owned_try(owned_prepare, r, 0)) {
         return r->refused ? NULL : gooi_alloc_fail(r->m, r->size);
     }
+    r->failed = failed;
     if (r->size > GOOI_OWNED_SIZE_MAX || !owned_try(owned_get_block, r, r->size)) {
         owned_unprepare(heap, r);
         return gooi_alloc_fail(r->m, r->size);
@@ -188,6 +234,28 @@ static void *owned_alloc(OwnedRequest *r) {
     return r->block;
 }
 
+static GOOI_NEVER_INLINE void *owned_alloc_in_full(GooGcMutator *m, void *owner, GooAllocator *a,
+                                                   size_t size, bool failed) {
+    OwnedRequest r = {.m = m, .owner = owner, .size = size, .allocator = a, .failed = failed};
+    void *block = gooi_temporaries_have_room(m) ? owned_alloc(&r) : gooi_alloc_fail(m, size);
+    if (r.refused) {
+        errno = EINVAL;
+    }
+    return block;
+}
+
+/* The growth shows in the peak at once; whether it is due to bring a collection is asked as often
+ * as for the heap's own bytes. */
+static void owned_settle_growth(GooGcMutator *m, size_t size) {
+    m->external_unchecked += size < GOOI_SPAN_MAX ? size : GOOI_SPAN_MAX;
+    if (m->external_unchecked < GOOI_SPAN_MAX) {
+        gooi_account_settle(m->heap);
+    } else {
+        m->external_unchecked = 0;
+        gooi_pressure_settle_heap(m->heap);
+    }
+}
+
 void *goo_gc_owned_alloc(GooGcMutator *m, void *owner, GooAllocator *a, size_t size) {
     owned_heap_to_grow(m, "goo_gc_owned_alloc");
     if (size == 0) {
@@ -197,14 +265,16 @@ void *goo_gc_owned_alloc(GooGcMutator *m, void *owner, GooAllocator *a, size_t s
         errno = EINVAL;
         return NULL;
     }
-    OwnedRequest r = {.m = m, .owner = owner, .size = size,
-                      .allocator = a != NULL ? a : gooi_current_allocator()};
+    a = a != NULL ? a : gooi_current_allocator();
+    bool failed = false;
     goo_gc_push(m, owner);
-    void *block = gooi_temporaries_have_room(m) ? owned_alloc(&r) : gooi_alloc_fail(m, size);
-    goo_gc_pop(m, 1);
-    if (r.refused) {
-        errno = EINVAL;
+    void *block = owned_alloc_at_once(m->heap, owner, a, size, &failed);
+    if (GOOI_LIKELY(block != NULL)) {
+        owned_settle_growth(m, size);
+    } else {
+        block = owned_alloc_in_full(m, owner, a, size, failed);
     }
+    goo_gc_pop(m, 1);
     return block;
 }
 
