@@ -31,6 +31,7 @@
 #define GOOI_PREFETCH_AHEAD 31 /* an object's first words may lie in two cache lines */
 #define GOOI_SAMPLE_EVERY 16
 #define GOOI_SAMPLES 32
+#define GOOI_ALONE_LOOKS 256 /* a drain that is longer than these is worth waking others for */
 #define GOOI_NEAR ((uintptr_t)1 << 14)
 #define GOOI_CACHED_HEAP ((size_t)2 << 20) /* below this a heap's misses are cheap */
 #define GOOI_PIECE_MIN 16  /* words from which the filter pays */
@@ -194,7 +195,11 @@ static GOOI_NEVER_INLINE void mark_look(GooGcVisitor *v, MarkSample *sample, uin
         sample->looks = sample->far = 0;
         sample->ahead = 0;
     }
-    if (v->team != NULL && gooi_team_is_hungry(v->team)) {
+    if (v->team == NULL) {
+        if (GOOI_UNLIKELY(++v->alone == GOOI_ALONE_LOOKS)) {
+            gooi_team_join(v);
+        }
+    } else if (gooi_team_is_hungry(v->team)) {
         gooi_team_give(v);
     }
 }
@@ -307,18 +312,33 @@ static bool mark_take_dropped(GooGcVisitor *v) {
     return true;
 }
 
+/* Begins alone; where that takes long others help from then on. */
+static void mark_drain_alone(GooGcVisitor *v) {
+    v->alone = 0;
+    mark_drain_stack(v);
+    if (v->team != NULL) {
+        if (gooi_team_take(v)) {
+            gooi_mark_drain_shared(v);
+        }
+        gooi_team_leave(v);
+    }
+}
+
 /* Traces until nothing is left to trace. */
 void gooi_mark_drain(GooGcVisitor *v) {
     do {
-        mark_drain_stack(v);
+        mark_drain_alone(v);
     } while (mark_take_dropped(v));
 }
 
 /* The same for a whole heap: where that is worth it, other threads help. */
 void gooi_mark_all(GooGcVisitor *v) {
     do {
-        if (!gooi_team_drain(v)) {
-            mark_drain_stack(v);
+        if (gooi_team_join(v)) {
+            gooi_mark_drain_shared(v);
+            gooi_team_leave(v);
+        } else {
+            mark_drain_alone(v);
         }
     } while (mark_take_dropped(v));
     v->heap->scattered = v->scattered;

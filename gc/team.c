@@ -308,8 +308,9 @@ static void team_end(GooiMarkTeam *team, GooGcVisitor *v) {
     v->team = NULL;
 }
 
-/* Drains the visitor's stack with the help of others. False: there is no help to be had. */
-bool gooi_team_drain(GooGcVisitor *v) {
+/* From here on others help to drain the visitor's stack, which may be in the middle of that, until
+ * gooi_team_leave. False: there is no help to be had. */
+bool gooi_team_join(GooGcVisitor *v) {
     GooiMarkTeam *team = gooi_mark_team;
     uint32_t wanted = team_wanted(v->heap);
     bool has_room = v->memory->committed >= sizeof(GooiChunk); /* for what others give */
@@ -318,14 +319,19 @@ bool gooi_team_drain(GooGcVisitor *v) {
     }
     while (team->helper_count < wanted && team_add_helper(team)) {
     }
-    bool helped = team->helper_count != 0;
-    if (helped) {
-        team_begin(team, v, wanted);
-        gooi_mark_drain_shared(v);
-        team_end(team, v);
+    if (team->helper_count == 0) {
+        gooi_platform_mutex_unlock(&team->use);
+        return false;
     }
+    team_begin(team, v, wanted);
+    return true;
+}
+
+/* The phase is over. */
+void gooi_team_leave(GooGcVisitor *v) {
+    GooiMarkTeam *team = v->team;
+    team_end(team, v);
     gooi_platform_mutex_unlock(&team->use);
-    return helped;
 }
 
 /* --- beginning and end --- */

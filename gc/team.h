@@ -20,6 +20,9 @@
  * helpers are woken while the collection prepares, and who waits spins for about as long first,
  * where there is a core for each marker.
  *
+ * A phase begins with a marking that is expected to be long, or in the middle of one that shows to
+ * be (mark.c: gooi_mark_drain).
+ *
  * TEAM-1  a phase ends when all its members are idle and no chunk is left: no work exists then, and
  *         nobody touches the heap any more, whether or not the others have noticed yet.
  * TEAM-2  what was on the giver's stack is afterwards on its stack or in the chunk, once: an entry

@@ -39,6 +39,7 @@ struct GooGcVisitor {
     GooiMarkTeam *team;          /* NULL: marks alone; the rest of this group is team.c's */
     uint64_t phase;
     uint32_t looks, chunks;      /* since the last chunk given; taken */
+    uint32_t alone;              /* looks of a drain without a team */
     size_t objects_before;       /* marked when the last one was taken */
     bool helped;                 /* others marked too: `objects` may count some twice */
     bool backwards;              /* references lie ahead of their objects: visit the last one first,
@@ -54,7 +55,7 @@ struct GooGcVisitor {
 /* mark.c */
 void gooi_visitor_init(GooGcVisitor *v, GooGcHeap *heap);
 void gooi_visitor_use_stack(GooGcVisitor *v, GooiMarkStack *stack);
-void gooi_mark_drain(GooGcVisitor *v);
+void gooi_mark_drain(GooGcVisitor *v); /* what is little; where it shows to be much, as all does */
 void gooi_mark_drain_shared(GooGcVisitor *v); /* until its team has nothing left */
 void gooi_mark_all(GooGcVisitor *v); /* the same as drain, with the help of others */
 size_t gooi_mark_stack_release(GooGcHeap *heap); /* to its least; the bytes given back */
@@ -63,7 +64,8 @@ void gooi_mark_conservative(GooGcVisitor *v, const void *low, const void *high);
 
 /* team.c */
 void gooi_team_rouse(const GooGcHeap *heap);
-bool gooi_team_drain(GooGcVisitor *v);
+bool gooi_team_join(GooGcVisitor *v);
+void gooi_team_leave(GooGcVisitor *v);
 bool gooi_team_init(void);
 void gooi_team_disband(void);
 void gooi_team_fork_begins(void);
