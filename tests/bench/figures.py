@@ -91,13 +91,13 @@ def collection_costs(rows):
 
 
 def mean_costs(costs):
-    """The geometric mean over all programs, for each collector and size of the heap; of how many
-    programs, since one without memory for a heap is left out there."""
+    """The geometric mean over all programs, where there are several, for each collector and size of
+    the heap; of how many, since one without memory for a heap is left out there."""
     found = {}
     for one in costs:
         found.setdefault((one.subject, one.oracle, one.unit, one.heap), []).append(one.by_oracle)
     return [MeanCost(*key, math.exp(sum(map(math.log, costs)) / len(costs)), len(costs))
-            for key, costs in found.items()]
+            for key, costs in found.items() if len(costs) > 1]
 
 
 # --- words ---

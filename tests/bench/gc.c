@@ -28,19 +28,19 @@ typedef struct Row {
 
 /* Full sizes with which a run takes tenths of a second to seconds. */
 static const Row rows[] = {
-    {"trees", 16, 15, 14, 20, TARGET_BY_HAND},
-    {"trees", 18, 0, 0, 75, TARGET_BY_HAND},
+    {"trees", 16, 15, 14, 14, TARGET_BY_HAND},
+    {"trees", 18, 0, 0, 65, TARGET_BY_HAND},
     {"trees", 20, 0, 0, 220, TARGET_BY_HAND},
-    {"gcbench", 18, 16, 13, 30, TARGET_NONE},
-    {"quads", 10, 8, 6, 60, TARGET_NONE},
-    {"splay", 8000, 2000, 500, 60, TARGET_NONE},
-    {"lists", 400000, 50000, 4000, 20, TARGET_NONE},
-    {"arrays", 72, 27, 12, 20, TARGET_NONE},
-    {"stack", 10000, 3000, 300, 20, TARGET_NONE},
-    {"deeplist", 2000000, 200000, 20000, 25, TARGET_NONE},
-    {"strings", 50000, 10000, 2000, 40, TARGET_NONE},
-    {"ephemerons", 50000, 10000, 4000, 40, TARGET_NONE},
-    {"bomb", 150000, 40000, 30000, 40, TARGET_NONE},
+    {"gcbench", 18, 16, 13, 16, TARGET_NONE},
+    {"quads", 10, 8, 6, 30, TARGET_NONE},
+    {"splay", 8000, 2000, 500, 35, TARGET_NONE},
+    {"lists", 400000, 50000, 4000, 18, TARGET_NONE},
+    {"arrays", 72, 27, 12, 11, TARGET_NONE},
+    {"stack", 10000, 3000, 300, 11, TARGET_NONE},
+    {"deeplist", 2000000, 200000, 20000, 18, TARGET_NONE},
+    {"strings", 50000, 10000, 2000, 36, TARGET_NONE},
+    {"ephemerons", 50000, 10000, 4000, 24, TARGET_NONE},
+    {"bomb", 150000, 40000, 30000, 30, TARGET_NONE},
 };
 enum { ROWS = sizeof rows / sizeof rows[0] };
 

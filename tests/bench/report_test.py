@@ -288,7 +288,7 @@ def costs_have_a_geometric_mean(run, text):
     rows.append(dict(rows[1], heap=5))
     means = {mean.heap: mean for mean in figures.mean_costs(figures.collection_costs(rows))}
     expect(abs(means[2].by_oracle - 2.0) < 1e-9 and means[2].count == 3, means)
-    expect(abs(means[5].by_oracle - 0.5) < 1e-9 and means[5].count == 1, means)
+    expect(5 not in means, "no mean of one program")
 
 
 def collectors_that_were_not_measured_are_absent(run, text):

@@ -9,7 +9,7 @@
 
 #include <sys/mman.h>
 
-enum { FITS_MAX = 5 };
+enum { FITS_MAX = 5, FITS_UP_MAX = 2 };
 #define CELL_MARGIN 100 /* one part in so many: a run is not like another to the page */
 
 /* A side's program; the side in whose heap it begins, and whose memory it is to take: itself is
@@ -85,14 +85,16 @@ static bool cell_refit(Cell *cell, CellSide side, double bytes, size_t *heap_byt
     return cell_note(cell, side, &result);
 }
 
-/* Makes a side's heap larger once, and smaller as often as is needed, so that its process takes as
- * much as the other one and no more. */
+/* Makes a side's heap larger a few times, and smaller as often as is needed, so that its process
+ * takes as much as the other one, to three per cent, and no more. One that takes less than the
+ * heap it was told, because it collects for other reasons, does not make that heap smaller. */
 static bool cell_fit(Cell *cell, CellSide side, CellSide boehm, size_t *heap_bytes) {
     for (int i = 0; i < FITS_MAX && cell_has(cell, side) && cell_has(cell, boehm); i++) {
-        double margin = cell->peak[boehm] / CELL_MARGIN;
-        double room = cell->peak[boehm] - margin - cell->peak[side];
+        double told = (double)cell->heap_bytes, theirs = cell->peak[boehm];
+        double most = theirs > told ? theirs : told, margin = most / CELL_MARGIN;
+        double room = most - margin - cell->peak[side];
         double bytes = (double)*heap_bytes + room;
-        if ((room >= 0 && (i > 0 || room < margin)) || bytes < margin) {
+        if ((room >= 0 && (i >= FITS_UP_MAX || room < 2 * margin)) || bytes < margin) {
             break;
         }
         if (!cell_refit(cell, side, bytes, heap_bytes)) {
