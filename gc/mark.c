@@ -264,7 +264,7 @@ static void mark_drain_scattered(GooGcVisitor *v) {
                 gooi_marker_load(&k, v);
                 continue;
             }
-            GOOI_PREFETCH(gooi_metadata_of(fresh));
+            GOOI_PREFETCH_WRITE(gooi_metadata_of(fresh));
             GOOI_PREFETCH((const void *)fresh);
             GOOI_PREFETCH((const void *)(fresh + GOOI_PREFETCH_AHEAD));
         } else if (in_ring == 0) {

@@ -35,6 +35,18 @@
 #define GOOI_STORE_RELAXED(address, value) ((void)(*(address) = (value)))
 #endif
 
+/* Prefetches what will be written, so that it need not be asked of another core again. Compilers
+ * make a read of __builtin_prefetch(address, 1) unless told of the processor; those of x86-64 that
+ * don't know the instruction skip it. */
+#if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
+#define GOOI_PREFETCH_WRITE(address) \
+    __asm__ volatile("prefetchw %0" : : "m"(*(const char *)(address)))
+#elif defined(__GNUC__) || defined(__clang__)
+#define GOOI_PREFETCH_WRITE(address) __builtin_prefetch(address, 1)
+#else
+#define GOOI_PREFETCH_WRITE(address) ((void)(address))
+#endif
+
 /* Tells the processor that this is a loop which waits. */
 #if defined(__x86_64__) || defined(__i386__)
 #define GOOI_PAUSE() __builtin_ia32_pause()
