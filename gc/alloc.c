@@ -401,7 +401,7 @@ void *goo_gc_alloc_conservative(GooGcMutator *m, size_t size) {
 }
 
 void *goo_gc_alloc_embedder(GooGcMutator *m, size_t size) {
-    if (m->heap->options.trace_embedder == NULL) {
+    if (size < m->fast.embedder_least) {
         errno = EINVAL;
         return NULL;
     }

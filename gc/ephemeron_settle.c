@@ -195,17 +195,15 @@ void gooi_waiting_key_marked(GooGcHeap *heap, uintptr_t key) {
 
 /* --- the fixpoint --- */
 
-static bool waiting_is_for(const GooiMarker *k, const void *value) {
+static bool waiting_is_for(const GooGcVisitor *v, const void *value) {
     uintptr_t address = (uintptr_t)value;
-    return address - k->base < k->size && !gooi_weak_is_marked(value, k->colour);
+    return address - v->base < v->size && !gooi_weak_is_marked(value, v->colour);
 }
 
 /* Marks the values whose keys are marked; the others wait, if there is anything to mark. Returns
  * whether some key is not marked. */
 static bool waiting_look(GooGcHeap *heap, GooGcVisitor *v, GooiPair *pairs, size_t count) {
     bool unmarked = false;
-    GooiMarker k;
-    gooi_marker_load(&k, v);
     for (size_t i = 0; i < count; i++) {
         if (i + GOOI_LOOK_AHEAD < count && pairs[i + GOOI_LOOK_AHEAD].key != NULL) {
             GOOI_PREFETCH(gooi_metadata_of((uintptr_t)pairs[i + GOOI_LOOK_AHEAD].key));
@@ -214,15 +212,14 @@ static bool waiting_look(GooGcHeap *heap, GooGcVisitor *v, GooiPair *pairs, size
         if (pairs[i].key == NULL) {
             continue;
         }
-        bool marked = gooi_weak_is_marked(pairs[i].key, k.colour);
+        bool marked = gooi_weak_is_marked(pairs[i].key, v->colour);
         unmarked |= !marked;
         if (marked) {
-            gooi_mark_address(&k, (uintptr_t)pairs[i].value);
-        } else if (waiting_is_for(&k, pairs[i].value)) {
+            gooi_mark_address(v, (uintptr_t)pairs[i].value);
+        } else if (waiting_is_for(v, pairs[i].value)) {
             waiting_add(&heap->waiting, &pairs[i]);
         }
     }
-    gooi_marker_store(&k);
     return unmarked;
 }
 

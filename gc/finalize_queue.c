@@ -26,7 +26,7 @@
  * Source: the ordering is that of Boehm, "Destructors, finalizers, and synchronization" (2003); the
  * way out of circles is that every circle would otherwise be a leak.
  */
-#include "gc/trace.h"
+#include "gc/mark.h"
 #include "gc/lock.h"
 
 #define GOOI_FINALIZER_INDEX_MIN ((size_t)32)
@@ -171,7 +171,7 @@ static void queue_unordered(GooGcHeap *heap, GooGcVisitor *v) {
 static void queue_trace_children(GooGcHeap *heap, GooGcVisitor *v, void *object) {
     uint8_t byte = *gooi_metadata_of((uintptr_t)object);
     if ((byte & GOO_GC_LOGGED) == 0) {
-        gooi_trace_seldom(v, (uintptr_t)object, (byte & GOO_GC_KIND_MASK) == GOO_GC_KIND_TYPED);
+        gooi_trace_object(v, (uintptr_t)object, byte & GOO_GC_KIND_MASK);
         gooi_waiting_settle(heap, v);
     }
 }

@@ -167,6 +167,16 @@ size_t goo_gc_release(GooGcHeap *heap) {
 
 /* --- beginning and end --- */
 
+static bool create_check_embedder(const GooGcOptions *o) {
+    const GooGcType *type = o->embedder_layout;
+    if (type == NULL) {
+        return true;
+    }
+    bool lies_still = type->layout == GOO_GC_LAYOUT_BITMAP || type->layout == GOO_GC_LAYOUT_ARRAY;
+    return lies_still && o->trace_embedder == NULL && type->finalize == NULL &&
+           type->size >= gooi_layout_reach(type);
+}
+
 static int create_check_options(const GooGcOptions *o) {
     if (o->generational || o->concurrent) {
         return ENOTSUP;
@@ -176,7 +186,8 @@ static int create_check_options(const GooGcOptions *o) {
         (o->encoding.tag_value & ~o->encoding.tag_mask) == 0 &&
         (o->encoding.address_mask != 0 || (o->encoding.tag_mask | o->encoding.tag_value) == 0);
     bool growth_known = o->growth_factor > 1.0 && o->growth_factor <= GOOI_GROWTH_MAX;
-    return sizing_known && encoding_known && growth_known ? 0 : EINVAL;
+    bool known = sizing_known && encoding_known && growth_known && create_check_embedder(o);
+    return known ? 0 : EINVAL;
 }
 
 static bool create_init(GooGcHeap *heap) {

@@ -152,11 +152,7 @@ static void graph_conservative(GooiGraph *g, uintptr_t object) {
                               (const void *)gooi_graph_end(g->visitor.heap, object));
 }
 
-static void graph_typed(GooiGraph *g, uintptr_t object) {
-    const GooGcType *type = goo_gc_type_of((const void *)object);
-    if (graph_weak(g, object, type)) {
-        return;
-    }
+static void graph_by_type(GooiGraph *g, uintptr_t object, const GooGcType *type) {
     switch (type->layout) {
     case GOO_GC_LAYOUT_LEAF:
         break;
@@ -176,8 +172,23 @@ static void graph_typed(GooiGraph *g, uintptr_t object) {
     }
 }
 
+static void graph_typed(GooiGraph *g, uintptr_t object) {
+    const GooGcType *type = goo_gc_type_of((const void *)object);
+    if (!graph_weak(g, object, type)) {
+        graph_by_type(g, object, type);
+    }
+}
+
+static void graph_embedder(GooiGraph *g, uintptr_t object) {
+    const GooGcOptions *options = &g->visitor.heap->options;
+    if (options->embedder_layout != NULL) {
+        graph_by_type(g, object, options->embedder_layout);
+    } else {
+        options->trace_embedder((void *)object, &g->visitor, options->user);
+    }
+}
+
 void gooi_graph_object(GooiGraph *g, uintptr_t object) {
-    GooGcHeap *heap = g->visitor.heap;
     g->edge = (GooiEdge){.holder = object};
     switch (*gooi_metadata_of(object) & GOO_GC_KIND_MASK) {
     case GOO_GC_KIND_TYPED:
@@ -187,7 +198,7 @@ void gooi_graph_object(GooiGraph *g, uintptr_t object) {
         graph_conservative(g, object);
         break;
     case GOO_GC_KIND_EMBEDDER:
-        heap->options.trace_embedder((void *)object, &g->visitor, heap->options.user);
+        graph_embedder(g, object);
         break;
     default:
         break;

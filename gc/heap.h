@@ -94,6 +94,7 @@ struct GooGcHeap {
 
     /* the cycle: gc.c */
     uint8_t colour;           /* the current mark colour */
+    GooiMarkModes mark_modes; /* what the last marking found out */
     bool visiting;            /* roots, or what they lead to: the owner's callbacks add no root */
     bool collecting;          /* the lock's owner collects or runs a callback: no allocation */
     _Atomic bool overflowed;  /* a mark stack dropped something */
@@ -101,7 +102,6 @@ struct GooGcHeap {
     bool tight;               /* memory was short: holes of one granule count, until it is not */
     _Atomic uint32_t disable_depth;
     GooiMarkStack mark_stack;
-    bool scattered, backwards; /* how the last marking went at its end: the next begins so */
     size_t team_heap_min;     /* where less is expected to live, marking is over before help comes;
                                  0 in tests: helpers come, also more than there are cores */
 

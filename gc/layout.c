@@ -1,5 +1,5 @@
-/* Tracing ranges of slots, and the calls that trace callbacks make. Single objects are traced by
- * gc/trace.h, inline in the marking loops.
+/* Tracing objects of any layout, ranges of slots, and the calls that trace callbacks make. Most
+ * objects do not come here: gc/trace.h traces them inline in the marking loops.
  *
  * Ranges above GOOI_RANGE_STEP words are cut: the rest goes back on the mark stack, so that an
  * array of ten million slots does not push ten million entries. Longer pieces are filtered by a
@@ -8,10 +8,33 @@
  *
  * Each public visit call either marks, or shows the reference to an observer (verify.c).
  */
-#include "gc/trace.h"
+#include "gc/heap.h"
+#include "gc/mark.h"
 
 #define GOOI_RANGE_STEP 1024 /* words traced at a time */
 #define GOOI_FILTER_MIN 16   /* words from which the filter pays */
+
+/* The bytes that an object must have for what its bitmap, or its array's offset, names. */
+size_t gooi_layout_reach(const GooGcType *type) {
+    size_t reach = type->layout == GOO_GC_LAYOUT_ARRAY ? type->array_offset : 0;
+    for (size_t w = type->bitmap_words; w-- > 0;) {
+        if (type->bitmap[w] != 0) {
+            size_t words = w * 64 + 64 - gooi_count_leading_zeros(type->bitmap[w]);
+            return words * sizeof(GooiWord) > reach ? words * sizeof(GooiWord) : reach;
+        }
+    }
+    return reach;
+}
+
+size_t gooi_layout_links(const GooGcType *type) {
+    if (type == NULL || type->layout != GOO_GC_LAYOUT_BITMAP || type->bitmap_words != 1 ||
+        (type->flags & GOO_GC_TYPE_BITMAP_POINTERS) == 0) {
+        return 0;
+    }
+    uint64_t bits = type->bitmap[0];
+    bool from_first_on = (bits & (bits + 1)) == 0;
+    return from_first_on && bits != 0 ? 64 - gooi_count_leading_zeros(bits) : 0;
+}
 
 /* --- ranges --- */
 
@@ -25,22 +48,25 @@ static GooiReferenceFilter layout_filter(const GooGcVisitor *v, bool pointers) {
     return filter;
 }
 
+static void layout_mark_words(GooGcVisitor *v, const GooiWord *words, size_t count, bool pointers) {
+    for (size_t i = 0; i < count; i++) {
+        gooi_mark_word(v, words[v->backwards ? count - 1 - i : i], pointers);
+    }
+}
+
 /* Marks what `count` words refer to. The filter leaves only references into the heap. */
 static void layout_trace_words(GooGcVisitor *v, const GooiWord *words, size_t count,
                                bool pointers) {
-    GooiMarker k;
-    gooi_marker_load(&k, v);
     if (count < GOOI_FILTER_MIN) {
-        gooi_trace_words(&k, words, count, pointers);
+        layout_mark_words(v, words, count, pointers);
     } else {
         uint64_t found[GOOI_RANGE_STEP + 8];
         GooiReferenceFilter filter = layout_filter(v, pointers);
         size_t n = gooi_kernels->filter_references((const uint64_t *)words, count, &filter, found);
         for (size_t i = 0; i < n; i++) {
-            gooi_mark_address(&k, (uintptr_t)found[k.backwards ? n - 1 - i : i]);
+            gooi_mark_address(v, (uintptr_t)found[v->backwards ? n - 1 - i : i]);
         }
     }
-    gooi_marker_store(&k);
 }
 
 /* Puts the rest of a range on the stack; false when there is no room. */
@@ -73,11 +99,64 @@ void gooi_trace_range(GooGcVisitor *v, const void *low, const void *end_ptr, boo
     layout_trace_pieces(v, word, end, pointers);
 }
 
-void gooi_trace_seldom(GooGcVisitor *v, uintptr_t object, bool typed) {
-    GooiMarker k;
-    gooi_marker_load(&k, v);
-    gooi_trace_object(&k, object, typed);
-    gooi_marker_store(&k);
+/* --- objects --- */
+
+static void layout_trace_bitmap(GooGcVisitor *v, uintptr_t object, const GooGcType *type) {
+    const GooiWord *words = (const GooiWord *)object;
+    bool pointers = (type->flags & GOO_GC_TYPE_BITMAP_POINTERS) != 0;
+    size_t count = type->bitmap_words * 64;
+    for (size_t n = 0; n < count; n++) {
+        size_t i = v->backwards ? count - 1 - n : n;
+        if ((type->bitmap[i / 64] >> (i % 64) & 1) != 0) {
+            gooi_mark_word(v, words[i], pointers);
+        }
+    }
+}
+
+static void layout_trace_array(GooGcVisitor *v, uintptr_t object, const GooGcType *type) {
+    uintptr_t low = object + type->array_offset, end = gooi_object_end(v, object);
+    if (low < end) {
+        gooi_trace_range(v, (const void *)low, (const void *)end,
+                         (type->flags & GOO_GC_TYPE_ARRAY_POINTERS) != 0);
+    }
+}
+
+static void layout_trace_conservative(GooGcVisitor *v, uintptr_t object) {
+    gooi_mark_conservative(v, (const void *)object, (const void *)gooi_object_end(v, object));
+}
+
+static void layout_trace_by_type(GooGcVisitor *v, uintptr_t object, const GooGcType *type) {
+    switch (type->layout) {
+    case GOO_GC_LAYOUT_LEAF:
+        break;
+    case GOO_GC_LAYOUT_ARRAY:
+        layout_trace_array(v, object, type);
+        layout_trace_bitmap(v, object, type);
+        break;
+    case GOO_GC_LAYOUT_BITMAP:
+        layout_trace_bitmap(v, object, type);
+        break;
+    case GOO_GC_LAYOUT_TRACE:
+        type->trace((void *)object, v);
+        break;
+    case GOO_GC_LAYOUT_CONSERVATIVE:
+        layout_trace_conservative(v, object);
+        break;
+    }
+}
+
+/* An embedder's object is not looked at before its callback does: it may be a miss. */
+void gooi_trace_object(GooGcVisitor *v, uintptr_t object, unsigned kind) {
+    const GooGcOptions *options = &v->heap->options;
+    if (kind == GOO_GC_KIND_TYPED) {
+        layout_trace_by_type(v, object, (const GooGcType *)*(const GooiPointer *)object);
+    } else if (kind == GOO_GC_KIND_CONSERVATIVE) {
+        layout_trace_conservative(v, object);
+    } else if (options->embedder_layout != NULL) {
+        layout_trace_by_type(v, object, options->embedder_layout);
+    } else {
+        options->trace_embedder((void *)object, v, options->user);
+    }
 }
 
 /* --- what callbacks call --- */
@@ -88,28 +167,18 @@ static void visit_observe(GooGcVisitor *v, const void *slot, uintptr_t target) {
     }
 }
 
-static void visit_mark(GooGcVisitor *v, uint64_t word, bool pointer) {
-    GooiMarker k;
-    gooi_marker_load(&k, v);
-    gooi_mark_word(&k, word, pointer);
-    gooi_marker_store(&k);
-}
-
 /* The pointers of [first, last) in the marker's order, whatever they need. */
 static GOOI_NEVER_INLINE void visit_mark_pointers(GooGcVisitor *v, const GooiPointer *first,
                                                   const GooiPointer *last) {
-    GooiMarker k;
-    gooi_marker_load(&k, v);
     while (first != last) {
-        gooi_mark_address(&k, (uintptr_t)(k.backwards ? *--last : *first++));
+        gooi_mark_address(v, (uintptr_t)(v->backwards ? *--last : *first++));
     }
-    gooi_marker_store(&k);
 }
 
 void goo_gc_visit(GooGcVisitor *v, void *slot) {
     uint64_t value = *(const GooiWord *)slot;
     if (GOOI_LIKELY(v->observe == NULL)) {
-        visit_mark(v, value, false);
+        gooi_mark_word(v, value, false);
     } else if ((value & v->encoding.tag_mask) == v->encoding.tag_value) {
         visit_observe(v, slot, (uintptr_t)(value & v->encoding.address_mask));
     }
@@ -118,7 +187,7 @@ void goo_gc_visit(GooGcVisitor *v, void *slot) {
 void goo_gc_visit_pointer(GooGcVisitor *v, void *pointer) {
     uintptr_t target = (uintptr_t) * (const GooiPointer *)pointer;
     if (GOOI_LIKELY(v->observe == NULL)) {
-        visit_mark(v, target, true);
+        gooi_mark_address(v, target);
     } else {
         visit_observe(v, pointer, target);
     }

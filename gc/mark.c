@@ -2,9 +2,8 @@
  *
  *   roots ─▶ push ─▶ stack ─▶ pop ─▶ (ring of 16 prefetched) ─▶ mark ─▶ trace ─▶ push …
  *
- * The mode follows what the pops show: where most objects lie far from the one popped before, the
- * references go through a prefetch ring; where they lie near, they are marked when pushed and the
- * ring is left out.
+ * In scattered heaps the references go through a prefetch ring; in ordered ones they are marked when
+ * they are pushed, and the ring is left out. mark_mode.c chooses.
  *
  * Memory is bounded: the stack grows by committing more of its reservation, and when it can't, the
  * object that found no room is left marked, its block flagged, and after the stack has run empty
@@ -29,11 +28,6 @@
 
 #define GOOI_RING_SIZE 16
 #define GOOI_PREFETCH_AHEAD 31 /* an object's first words may lie in two cache lines */
-#define GOOI_SAMPLE_EVERY 16
-#define GOOI_SAMPLES 32
-#define GOOI_ALONE_LOOKS 256 /* a drain that is longer than these is worth waking others for */
-#define GOOI_NEAR ((uintptr_t)1 << 14)
-#define GOOI_CACHED_HEAP ((size_t)2 << 20) /* below this a heap's misses are cheap */
 #define GOOI_PIECE_MIN 16  /* words from which the filter pays */
 #define GOOI_PIECE_MAX 256 /* words filtered at a time: what it finds stays behind on the stack */
 
@@ -44,15 +38,21 @@ void gooi_visitor_init(GooGcVisitor *v, GooGcHeap *heap) {
         v->encoding.address_mask = UINT64_MAX;
     }
     v->colour = heap->colour;
-    v->scattered = heap->scattered;
-    v->backwards = heap->backwards;
+    v->links = gooi_layout_links(heap->options.embedder_layout);
+    gooi_mark_modes_take(v);
     gooi_visitor_use_stack(v, &heap->mark_stack);
+}
+
+static void visitor_set_end(GooGcVisitor *v, uintptr_t *end) {
+    size_t shape = GOOI_SHAPE_WORDS * sizeof *end;
+    v->end = end;
+    v->room = (uintptr_t)end > shape ? (uintptr_t)end - shape : 0;
 }
 
 void gooi_visitor_use_stack(GooGcVisitor *v, GooiMarkStack *stack) {
     v->memory = stack;
     v->stack = v->top = stack->entries;
-    v->end = stack->entries + stack->committed / sizeof *stack->entries;
+    visitor_set_end(v, stack->entries + stack->committed / sizeof *stack->entries);
 }
 
 /* What is beyond the least is counted; at the hard limit the stack stays as it is. */
@@ -83,7 +83,7 @@ bool gooi_mark_stack_grow(GooGcVisitor *v) {
     }
     gooi_account_settle(heap);
     stack->committed = next;
-    v->end = stack->entries + next / sizeof *stack->entries;
+    visitor_set_end(v, stack->entries + next / sizeof *stack->entries);
     return true;
 }
 
@@ -122,11 +122,7 @@ void gooi_mark_push_slow(GooGcVisitor *v, uintptr_t entry) {
     }
     uintptr_t object = entry & ~(uintptr_t)GOOI_ENTRY_OBJECT_MASK;
     if ((entry & GOOI_ENTRY_MARKED) == 0) {
-        GooiMarker k;
-        gooi_marker_load(&k, v);
-        uintptr_t marked = gooi_mark_set(&k, object);
-        gooi_marker_store(&k);
-        if (marked == 0) {
+        if (gooi_mark_set(v, object) == 0) {
             return;
         }
     }
@@ -138,7 +134,7 @@ static void mark_retrace_range(GooGcVisitor *v, uintptr_t low, uintptr_t high) {
     for (uintptr_t a = low; a < high; a += GOOI_GRANULE_SIZE) {
         uint8_t byte = *gooi_metadata_of(a);
         if ((byte & GOO_GC_COLOUR_MASK) == v->colour && (byte & GOO_GC_LOGGED) == 0) {
-            gooi_trace_seldom(v, a, (byte & GOO_GC_KIND_MASK) == GOO_GC_KIND_TYPED);
+            gooi_trace_object(v, a, byte & GOO_GC_KIND_MASK);
         }
     }
 }
@@ -170,53 +166,8 @@ static void mark_retrace_dropped(GooGcVisitor *v) {
 
 /* --- draining --- */
 
-/* What the pops show of the heap: every GOOI_SAMPLE_EVERY-th is looked at, and after GOOI_SAMPLES
- * of those the mode and the direction are chosen anew. */
-typedef struct MarkSample {
-    uintptr_t last;  /* the object popped before */
-    uint32_t until;  /* pops to the next look */
-    uint32_t looks, far;
-    int32_t ahead;   /* references ahead of their objects, minus those behind them */
-} MarkSample;
-
-#define MARK_SAMPLE_BEGIN ((MarkSample){.until = GOOI_SAMPLE_EVERY})
-
-/* `child` is an entry that tracing `object` pushed, or 0. */
-static GOOI_NEVER_INLINE void mark_look(GooGcVisitor *v, MarkSample *sample, uintptr_t object,
-                                        uintptr_t child) {
-    sample->until = GOOI_SAMPLE_EVERY;
-    sample->far += object - sample->last + GOOI_NEAR > 2 * GOOI_NEAR;
-    sample->ahead += child == 0 ? 0 : child > object ? 1 : -1;
-    if (++sample->looks == GOOI_SAMPLES) {
-        /* A step of hysteresis, so that a heap in between does not flip at every look. */
-        v->scattered = v->heap->used_bytes > GOOI_CACHED_HEAP &&
-                       sample->far > (v->scattered ? GOOI_SAMPLES / 4 : GOOI_SAMPLES / 2);
-        v->backwards = sample->ahead == 0 ? v->backwards : sample->ahead > 0;
-        sample->looks = sample->far = 0;
-        sample->ahead = 0;
-    }
-    if (v->team == NULL) {
-        if (GOOI_UNLIKELY(++v->alone == GOOI_ALONE_LOOKS)) {
-            gooi_team_join(v);
-        }
-    } else if (gooi_team_is_hungry(v->team)) {
-        gooi_team_give(v);
-    }
-}
-
-/* Traces a marked object, and sometimes looks at where it lies. */
-static GOOI_ALWAYS_INLINE void mark_trace(GooiMarker *k, MarkSample *sample, uintptr_t entry) {
-    uintptr_t object = entry & ~(uintptr_t)GOOI_ENTRY_OBJECT_MASK;
-    uintptr_t *top = k->top;
-    gooi_trace_object(k, object, (entry & GOOI_ENTRY_UNTYPED) == 0);
-    if (GOOI_UNLIKELY(--sample->until == 0)) {
-        MarkSample copy = *sample; /* so that the sample's address leaves the loop nowhere else */
-        gooi_marker_store(k);
-        mark_look(k->visitor, &copy, object, k->top > top ? k->top[-1] : 0);
-        gooi_marker_load(k, k->visitor);
-        *sample = copy;
-    }
-    sample->last = object;
+static uintptr_t mark_child(const uintptr_t *before, const uintptr_t *top) {
+    return top > before ? top[-1] : 0;
 }
 
 static GOOI_NEVER_INLINE void mark_pop_range(GooGcVisitor *v, uintptr_t entry) {
@@ -225,50 +176,64 @@ static GOOI_NEVER_INLINE void mark_pop_range(GooGcVisitor *v, uintptr_t entry) {
                      (const void *)end, (entry & GOOI_ENTRY_POINTERS) != 0);
 }
 
-static void mark_drain_ordered(GooGcVisitor *v) {
-    GooiMarker k;
-    MarkSample sample = MARK_SAMPLE_BEGIN;
-    gooi_marker_load(&k, v);
-    while (k.top != k.bottom && !k.scattered) {
-        uintptr_t entry = *--k.top;
-        if (gooi_entry_is_range(entry)) {
-            gooi_marker_store(&k);
-            mark_pop_range(v, entry);
-            gooi_marker_load(&k, v);
-            continue;
-        }
+static GOOI_ALWAYS_INLINE void mark_drain_ordered(GooGcVisitor *v, bool backwards) {
+    const GooiTraceMode mode = {.backwards = backwards};
+    GooiMarkSample sample = GOOI_MARK_SAMPLE_BEGIN;
+    uintptr_t *top = v->top;
+    while (top != v->stack) {
+        uintptr_t entry = *--top;
         if (GOOI_UNLIKELY((entry & GOOI_ENTRY_MARKED) == 0)) {
-            entry = gooi_mark_set(&k, entry);
+            v->top = top;
+            if (gooi_entry_is_range(entry)) {
+                mark_pop_range(v, entry);
+                top = v->top;
+                continue;
+            }
+            entry = gooi_mark_set(v, entry);
+            if (entry == 0) {
+                continue;
+            }
         }
-        if (GOOI_LIKELY(entry != 0)) {
-            mark_trace(&k, &sample, entry);
+        uintptr_t object = entry & ~(uintptr_t)GOOI_ENTRY_OBJECT_MASK;
+        uintptr_t *before = top;
+        GOOI_PREFETCH((const void *)(backwards ? object + GOOI_OBJECTS_AHEAD
+                                               : object - GOOI_OBJECTS_AHEAD));
+        top = gooi_trace_inline(v, top, object, (entry & GOOI_ENTRY_KIND_MASK) << 2, mode);
+        if (GOOI_UNLIKELY(--sample.until == 0)) {
+            v->top = top;
+            gooi_mark_look(v, &sample, object, mark_child(before, top));
+            if (!gooi_mark_mode_lasts(v, mode)) {
+                return;
+            }
         }
     }
-    gooi_marker_store(&k);
+    v->top = top;
 }
 
-/* The ring is full of prefetched references, oldest first: each pop replaces the oldest. */
-static void mark_drain_scattered(GooGcVisitor *v) {
-    GooiMarker k;
-    MarkSample sample = MARK_SAMPLE_BEGIN;
+/* The ring is full of prefetched references, oldest first: each pop replaces the oldest. When all
+ * is done, or the mode changed and the rest is for another loop, what is in the ring comes out. */
+static GOOI_ALWAYS_INLINE void mark_drain_scattered(GooGcVisitor *v, bool backwards) {
+    const GooiTraceMode mode = {.backwards = backwards, .scattered = true};
+    GooiMarkSample sample = GOOI_MARK_SAMPLE_BEGIN;
     uintptr_t ring[GOOI_RING_SIZE] = {0};
     size_t next = 0, in_ring = 0;
-    gooi_marker_load(&k, v);
+    bool lasts = true;
+    uintptr_t *top = v->top;
     for (;;) {
         uintptr_t fresh = 0;
-        if (k.top != k.bottom && k.scattered) {
-            fresh = *--k.top;
-            if (gooi_entry_is_range(fresh)) {
-                gooi_marker_store(&k);
+        if (top != v->stack && lasts) {
+            fresh = *--top;
+            if (GOOI_UNLIKELY(gooi_entry_is_range(fresh))) {
+                v->top = top;
                 mark_pop_range(v, fresh);
-                gooi_marker_load(&k, v);
+                top = v->top;
                 continue;
             }
             GOOI_PREFETCH_WRITE(gooi_metadata_of(fresh));
             GOOI_PREFETCH((const void *)fresh);
             GOOI_PREFETCH((const void *)(fresh + GOOI_PREFETCH_AHEAD));
         } else if (in_ring == 0) {
-            break; /* all is done, or the mode changed and the rest is for the other loop */
+            break;
         }
         uintptr_t entry = ring[next];
         ring[next] = fresh;
@@ -279,19 +244,48 @@ static void mark_drain_scattered(GooGcVisitor *v) {
         }
         in_ring--;
         if ((entry & GOOI_ENTRY_MARKED) == 0) {
-            entry = gooi_mark_set(&k, entry);
+            entry = gooi_mark_set(v, entry);
+            if (entry == 0) {
+                continue;
+            }
         }
-        if (entry != 0) {
-            mark_trace(&k, &sample, entry);
+        uintptr_t object = entry & ~(uintptr_t)GOOI_ENTRY_OBJECT_MASK;
+        uintptr_t *before = top;
+        top = gooi_trace_inline(v, top, object, (entry & GOOI_ENTRY_KIND_MASK) << 2, mode);
+        if (GOOI_UNLIKELY(--sample.until == 0)) {
+            v->top = top;
+            gooi_mark_look(v, &sample, object, mark_child(before, top));
+            lasts = gooi_mark_mode_lasts(v, mode);
         }
     }
-    gooi_marker_store(&k);
+    v->top = top;
+}
+
+/* Each loop compiled for each direction. */
+static GOOI_NEVER_INLINE void mark_drain_ordered_up(GooGcVisitor *v) {
+    mark_drain_ordered(v, false);
+}
+
+static GOOI_NEVER_INLINE void mark_drain_ordered_down(GooGcVisitor *v) {
+    mark_drain_ordered(v, true);
+}
+
+static GOOI_NEVER_INLINE void mark_drain_scattered_up(GooGcVisitor *v) {
+    mark_drain_scattered(v, false);
+}
+
+static GOOI_NEVER_INLINE void mark_drain_scattered_down(GooGcVisitor *v) {
+    mark_drain_scattered(v, true);
 }
 
 static void mark_drain_stack(GooGcVisitor *v) {
+    v->modes.window_began = 0;
     while (v->top != v->stack) {
-        mark_drain_ordered(v);
-        mark_drain_scattered(v);
+        if (v->scattered) {
+            v->backwards ? mark_drain_scattered_down(v) : mark_drain_scattered_up(v);
+        } else {
+            v->backwards ? mark_drain_ordered_down(v) : mark_drain_ordered_up(v);
+        }
     }
     v->stack = v->top = v->memory->entries; /* what was given away was at its bottom */
 }
@@ -341,36 +335,35 @@ void gooi_mark_all(GooGcVisitor *v) {
             mark_drain_alone(v);
         }
     } while (mark_take_dropped(v));
-    v->heap->scattered = v->scattered;
-    v->heap->backwards = v->backwards;
+    gooi_mark_modes_keep(v);
 }
 
 /* --- words that may be anything --- */
 
-static GOOI_ALWAYS_INLINE void mark_anywhere(GooiMarker *k, uintptr_t address) {
-    uintptr_t object = gooi_object_base_of(k->visitor->heap, address);
+static GOOI_ALWAYS_INLINE void mark_anywhere(GooGcVisitor *v, uintptr_t address) {
+    uintptr_t object = gooi_object_base_of(v->heap, address);
     if (object != 0) {
-        gooi_mark_address(k, object);
+        gooi_mark_address(v, object);
     }
 }
 
 /* Marks by a vector kernel what pieces of many words point to or into, and returns where the rest
  * begins. A sanitizer would watch what the kernel reads. */
-static const GooiPointer *mark_pieces(GooiMarker *k, const GooiPointer *word, size_t count) {
+static const GooiPointer *mark_pieces(GooGcVisitor *v, const GooiPointer *word, size_t count) {
 #if !defined(GOOI_SANITIZED) && UINTPTR_MAX == UINT64_MAX
-    GooiReferenceFilter filter = {.address_mask = UINT64_MAX, .base = k->base, .size = k->size};
+    GooiReferenceFilter filter = {.address_mask = UINT64_MAX, .base = v->base, .size = v->size};
     uint64_t found[GOOI_PIECE_MAX + 8];
     while (count >= GOOI_PIECE_MIN) {
         size_t piece = count < GOOI_PIECE_MAX ? count : GOOI_PIECE_MAX;
         size_t n = gooi_kernels->filter_references((const uint64_t *)word, piece, &filter, found);
         for (size_t i = 0; i < n; i++) {
-            mark_anywhere(k, (uintptr_t)found[i]);
+            mark_anywhere(v, (uintptr_t)found[i]);
         }
         word += piece;
         count -= piece;
     }
 #else
-    (void)k;
+    (void)v;
     (void)count;
 #endif
     return word;
@@ -383,10 +376,7 @@ gooi_mark_conservative(GooGcVisitor *v, const void *low, const void *high) {
     uintptr_t first = gooi_align_up((uintptr_t)low, sizeof(void *));
     size_t count = first < (uintptr_t)high ? ((uintptr_t)high - first) / sizeof(void *) : 0;
     const GooiPointer *word = (const GooiPointer *)first, *end = word + count;
-    GooiMarker k;
-    gooi_marker_load(&k, v);
-    for (word = mark_pieces(&k, word, count); word < end; word++) {
-        mark_anywhere(&k, (uintptr_t)*word);
+    for (word = mark_pieces(v, word, count); word < end; word++) {
+        mark_anywhere(v, (uintptr_t)*word);
     }
-    gooi_marker_store(&k);
 }

@@ -48,12 +48,19 @@ static void mutator_unlink_here(GooGcMutator *m) {
 
 /* --- attaching --- */
 
+static size_t mutator_embedder_least(const GooGcOptions *options) {
+    if (options->embedder_layout != NULL) {
+        return options->embedder_layout->size;
+    }
+    return options->trace_embedder != NULL ? 0 : SIZE_MAX;
+}
+
 static void mutator_add(GooGcHeap *heap, GooGcMutator *m, GooiRegion *regions) {
     m->heap = heap;
     gooi_temporaries_init(m);
     m->small = &regions[0];
     m->medium = &regions[1];
-    m->fast.has_embedder = heap->options.trace_embedder != NULL;
+    m->fast.embedder_least = mutator_embedder_least(&heap->options);
     m->next = heap->mutators;
     heap->mutators = m;
 }

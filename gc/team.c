@@ -71,7 +71,6 @@ static void team_deal(GooGcVisitor *v, GooiChunk *chunk) {
     memmove(from - kept_count, v->stack, kept_count * sizeof *kept);
     v->stack = from - kept_count;
     chunk->count = (size_t)(given - chunk->entries);
-    chunk->scattered = v->scattered;
     chunk->backwards = v->backwards;
 }
 
@@ -105,7 +104,6 @@ static void team_take_chunk(GooGcVisitor *v) {
     v->stack = v->memory->entries;
     memcpy(v->stack, chunk->entries, chunk->count * sizeof *v->stack);
     v->top = v->stack + chunk->count;
-    v->scattered = chunk->scattered;
     v->backwards = chunk->backwards;
     v->objects_before = v->objects;
 }

@@ -43,7 +43,7 @@
 
 typedef struct GooiChunk {
     size_t count;
-    bool scattered, backwards;                 /* how the giver went about it */
+    bool backwards;                            /* how the giver went about it */
     uintptr_t entries[GOOI_CHUNK_ENTRIES + 1]; /* one more where the last is a range */
 } GooiChunk;
 

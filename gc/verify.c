@@ -298,14 +298,7 @@ static void verify_trace_words(GooGcVisitor *visitor, uintptr_t low, uintptr_t h
 
 /* An object that is smaller than its type says would have its neighbour's words traced. */
 static bool verify_extent(Verify *v, uintptr_t object, uintptr_t end, const GooGcType *type) {
-    size_t reach = type->layout == GOO_GC_LAYOUT_ARRAY ? type->array_offset : 0;
-    for (size_t w = type->bitmap_words; w-- > 0;) {
-        if (type->bitmap[w] != 0) {
-            size_t words = w * 64 + 64 - gooi_count_leading_zeros(type->bitmap[w]);
-            reach = words * 8 > reach ? words * 8 : reach;
-            break;
-        }
-    }
+    size_t reach = gooi_layout_reach(type);
     if (end - object < reach) {
         verify_fault(v, "GC-3: %s %p has %zu bytes, its type describes %zu", verify_holder_name(v),
                      (void *)object, (size_t)(end - object), reach);
@@ -341,13 +334,9 @@ static void verify_trace_weak(Verify *v, GooGcVisitor *visitor, uintptr_t object
     }
 }
 
-static void verify_trace_typed(Verify *v, GooGcVisitor *visitor, uintptr_t object, uintptr_t end) {
-    const GooGcType *type = goo_gc_type_of((const void *)object);
+static void verify_trace_by_type(Verify *v, GooGcVisitor *visitor, uintptr_t object, uintptr_t end,
+                                 const GooGcType *type) {
     if (!verify_extent(v, object, end, type)) {
-        return;
-    }
-    if (gooi_weak_is_weak(type)) {
-        verify_trace_weak(v, visitor, object);
         return;
     }
     bool pointers = (type->flags & GOO_GC_TYPE_BITMAP_POINTERS) != 0;
@@ -375,6 +364,25 @@ static void verify_trace_typed(Verify *v, GooGcVisitor *visitor, uintptr_t objec
     }
 }
 
+static void verify_trace_typed(Verify *v, GooGcVisitor *visitor, uintptr_t object, uintptr_t end) {
+    const GooGcType *type = goo_gc_type_of((const void *)object);
+    if (gooi_weak_is_weak(type) && verify_extent(v, object, end, type)) {
+        verify_trace_weak(v, visitor, object);
+    } else {
+        verify_trace_by_type(v, visitor, object, end, type);
+    }
+}
+
+static void verify_trace_embedder(Verify *v, GooGcVisitor *visitor, uintptr_t object,
+                                  uintptr_t end) {
+    const GooGcOptions *options = &v->heap->options;
+    if (options->embedder_layout != NULL) {
+        verify_trace_by_type(v, visitor, object, end, options->embedder_layout);
+    } else {
+        options->trace_embedder((void *)object, visitor, options->user);
+    }
+}
+
 static void verify_trace_object(Verify *v, GooGcVisitor *visitor, uintptr_t object) {
     uintptr_t end = object + (gooi_object_granules(v->heap, object) << GOOI_GRANULE_LOG2);
     v->holder = object;
@@ -386,7 +394,7 @@ static void verify_trace_object(Verify *v, GooGcVisitor *visitor, uintptr_t obje
         goo_gc_visit_conservative(visitor, (const void *)object, (const void *)end);
         break;
     case GOO_GC_KIND_EMBEDDER:
-        v->heap->options.trace_embedder((void *)object, visitor, v->heap->options.user);
+        verify_trace_embedder(v, visitor, object, end);
         break;
     default:
         break;

@@ -27,15 +27,36 @@ typedef struct GooiMarkStack {
 
 typedef struct GooiMarkTeam GooiMarkTeam;
 
+#define GOOI_SHAPE_WORDS 64
+
+/* Where the slots of an object lie that has them in its first 64 words. */
+typedef struct GooiShape {
+    uint64_t bits; /* bit i: word i is a slot; 0: there is no such shape */
+    bool pointers; /* slots are plain pointers */
+} GooiShape;
+
+/* What marking has found out of its two modes' costs (mark_mode.c). */
+typedef struct GooiMarkModes {
+    uint64_t window_began;             /* 0: not known */
+    uint64_t usual_ns, trial_ns;       /* of a window in the present mode; of the trial so far */
+    uint32_t windows_left, pause;      /* to the trial's beginning or end; between trials */
+    bool on_trial;
+    bool scattered, backwards;         /* as marking ended */
+} GooiMarkModes;
+
 struct GooGcVisitor {
     GooGcHeap *heap;
     uintptr_t base;             /* an address is in the heap iff address - base < size */
     size_t size;
     GooGcValueEncoding encoding; /* with plain pointers written as an address mask of all ones */
+    size_t links;                /* embedder's objects begin with so many plain pointers, and hold
+                                    no more; 0: that can't be said of them */
     uint8_t colour;              /* what marking sets */
     bool scattered; /* objects are popped far from each other: prefetch through a ring */
     GooiMarkStack *memory;
     uintptr_t *stack, *top, *end; /* entries from stack to top; end: as far as it is committed */
+    uintptr_t room;              /* an address: up to there a shape finds room above the top */
+    GooiMarkModes modes;
     GooiMarkTeam *team;          /* NULL: marks alone; the rest of this group is team.c's */
     uint64_t phase;
     uint32_t looks, chunks;      /* since the last chunk given; taken */
@@ -61,6 +82,14 @@ void gooi_mark_all(GooGcVisitor *v); /* the same as drain, with the help of othe
 size_t gooi_mark_stack_release(GooGcHeap *heap); /* to its least; the bytes given back */
 size_t gooi_mark_stack_shrink(GooGcHeap *heap, GooiMarkStack *stack);
 void gooi_mark_conservative(GooGcVisitor *v, const void *low, const void *high);
+
+/* mark_mode.c */
+void gooi_mark_modes_take(GooGcVisitor *v);
+void gooi_mark_modes_keep(GooGcVisitor *v);
+
+/* layout.c */
+size_t gooi_layout_reach(const GooGcType *type); /* the bytes that its bitmap or array offset asks */
+size_t gooi_layout_links(const GooGcType *type); /* GooGcVisitor.links; NULL has none */
 
 /* team.c */
 void gooi_team_rouse(const GooGcHeap *heap);

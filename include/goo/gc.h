@@ -93,6 +93,8 @@ typedef enum GooGcSizing {
 
 typedef enum GooGcCollection { GOO_GC_MINOR, GOO_GC_FULL } GooGcCollection;
 
+typedef struct GooGcType GooGcType;
+
 typedef struct GooGcOptions {
     size_t initial_bytes;    /* default 4 MiB: no collection below this */
     size_t soft_limit_bytes; /* 0: none. Above it collections come more often: after every eighth of
@@ -124,6 +126,11 @@ typedef struct GooGcOptions {
     void (*trace_embedder)(void *object, GooGcVisitor *v, void *user); /* traces the objects of
                                 goo_gc_alloc_embedder, as GooGcType.trace would */
     void *user;               /* handed to trace_embedder */
+    const GooGcType *embedder_layout; /* NULL. Instead of trace_embedder, and without a call for each
+                                object: all lie as this type says, which they do not have in word 0.
+                                BITMAP or ARRAY; no finalize; `size` is what the bitmap describes,
+                                array_offset where there is an array, or more, and smaller objects
+                                are refused. Lives as long as the heap */
     uint32_t stress_interval; /* 0; else collect at every n-th allocation: finds missing roots */
     bool verify;              /* false: check the heap after every collection; panic if corrupt */
     bool poison;              /* false: fill freed memory with 0xDB at once; what goes back to the
@@ -203,7 +210,7 @@ typedef enum GooGcLayout {
 enum { GOO_GC_TYPE_BITMAP_POINTERS = 1, GOO_GC_TYPE_ARRAY_POINTERS = 2 };
 
 /* Constant while any of its objects is alive, and in the same place. */
-typedef struct GooGcType {
+struct GooGcType {
     const char *name;      /* for reports */
     size_t size;           /* of an object, bytes, with its header; what size 0 means in an alloc */
     GooGcLayout layout;
@@ -217,7 +224,7 @@ typedef struct GooGcType {
                                collecting call returns; may read the object and free what it owns;
                                touches no other object of the heap and allocates nothing on it */
     void *user; /* handed to finalize */
-} GooGcType;
+};
 
 /* --- allocation: may collect; memory is 16-aligned and zero ---
  *
@@ -233,7 +240,8 @@ GOO_API void *goo_gc_alloc(GooGcMutator *m, const GooGcType *type, size_t size);
 GOO_API void *goo_gc_alloc_leaf(GooGcMutator *m, size_t size);
 /* No header; every aligned word may be a pointer to or into an object. */
 GOO_API void *goo_gc_alloc_conservative(GooGcMutator *m, size_t size);
-/* No header; traced by options.trace_embedder (EINVAL when there is none). */
+/* No header; traced by options.trace_embedder or as options.embedder_layout says. EINVAL when there
+ * is neither, or when `size` is less than the layout's. */
 GOO_API void *goo_gc_alloc_embedder(GooGcMutator *m, size_t size);
 /* A leaf of `new_size` bytes with the content of `ptr`, which is dropped. In place where the
  * rounded size allows. `ptr` NULL allocates; new_size 0 returns NULL. On failure `ptr` stays. */

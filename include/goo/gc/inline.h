@@ -42,7 +42,7 @@ enum {
  * block; the metadata byte of address p is at table_bias + (p >> 4). */
 typedef struct GooGcMutatorFast {
     uintptr_t cursor, limit, table_bias;
-    uintptr_t has_embedder; /* 0: the heap has no trace_embedder */
+    uintptr_t embedder_least; /* bytes of an embedder's object; all ones: the heap has none */
     uintptr_t poll;         /* another thread wants this one to stop; written atomically */
 } GooGcMutatorFast;
 
@@ -97,7 +97,7 @@ static inline void *goo_gc_alloc_conservative_inline(GooGcMutator *m, size_t siz
 
 static inline void *goo_gc_alloc_embedder_inline(GooGcMutator *m, size_t size) {
     void *object = NULL;
-    if (((GooGcMutatorFast *)(void *)m)->has_embedder != 0) {
+    if (size >= ((GooGcMutatorFast *)(void *)m)->embedder_least) {
         object = goo_gc_bump_inline(m, size, GOO_GC_KIND_EMBEDDER);
     }
     return object != NULL ? object : (goo_gc_alloc_embedder)(m, size);

@@ -12,23 +12,25 @@
 
 GooGcMutator *side_mutator;
 static GooGcHeap *side_heap;
-static size_t side_links;
 
 const GooGcType side_array_type = {.name = "array",
                                    .layout = GOO_GC_LAYOUT_ARRAY,
                                    .flags = GOO_GC_TYPE_ARRAY_POINTERS,
                                    .array_offset = sizeof(SideArray)};
 
-static void side_trace(void *object, GooGcVisitor *v, void *user) {
-    (void)user;
-    goo_gc_visit_pointers(v, object, side_links);
-}
+static uint64_t side_links;
+static GooGcType side_node_layout = {.name = "node",
+                                     .layout = GOO_GC_LAYOUT_BITMAP,
+                                     .flags = GOO_GC_TYPE_BITMAP_POINTERS,
+                                     .bitmap = &side_links,
+                                     .bitmap_words = 1};
 
 bool side_open(const SidePlan *plan) {
     GooGcOptions options = goo_gc_default_options();
-    side_links = plan->links;
+    side_links = ((uint64_t)1 << plan->links) - 1;
+    side_node_layout.size = plan->links * sizeof(void *);
     options.scan_stacks = true;
-    options.trace_embedder = side_trace;
+    options.embedder_layout = &side_node_layout;
     options.marker_threads = plan->markers;
     options.sizing = GOO_GC_SIZING_FIXED;
     options.spare_bytes = SIDE_SPARE;
