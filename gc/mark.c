@@ -2,7 +2,7 @@
  *
  *   roots ─▶ push ─▶ stack ─▶ pop ─▶ (ring of 16 prefetched) ─▶ mark ─▶ trace ─▶ push …
  *
- * In scattered heaps the references go through a prefetch ring; in ordered ones they are marked when
+ * In scattered heaps references go through a prefetch ring; in ordered ones they are marked when
  * they are pushed, and the ring is left out. mark_mode.c chooses.
  *
  * Memory is bounded: the stack grows by committing more of its reservation, and when it can't, the

@@ -9,7 +9,7 @@
  * any object.
  *
  * A loop keeps the top of its stack in a register; the rest it reads from the visitor, which costs
- * nothing on processors that take operands from memory, and leaves the other registers to the slots.
+ * nothing on processors that take operands from memory, and leaves the other registers to slots.
  * Direction and mode are constants of the loop, so that a slot costs no test of either. There is
  * room on the stack for a whole shape before its first push.
  */

@@ -126,8 +126,8 @@ typedef struct GooGcOptions {
     void (*trace_embedder)(void *object, GooGcVisitor *v, void *user); /* traces the objects of
                                 goo_gc_alloc_embedder, as GooGcType.trace would */
     void *user;               /* handed to trace_embedder */
-    const GooGcType *embedder_layout; /* NULL. Instead of trace_embedder, and without a call for each
-                                object: all lie as this type says, which they do not have in word 0.
+    const GooGcType *embedder_layout; /* NULL. Instead of trace_embedder, without a call for each
+                                object: all lie as this type says, which word 0 does not hold.
                                 BITMAP or ARRAY; no finalize; `size` is what the bitmap describes,
                                 array_offset where there is an array, or more, and smaller objects
                                 are refused. Lives as long as the heap */

@@ -99,6 +99,7 @@ GOO_TEST(gc_verify, dangling_references_of_untyped_objects) {
     VerifyFixture f;
     verify_begin_fixture(&f);
     f.heap->options.trace_embedder = verify_trace_embedder;
+    f.m->fast.embedder_least = 0;
     void **object = goo_gc_alloc_embedder(f.m, 32);
     goo_gc_push(f.m, object);
     *object = f.hole;
