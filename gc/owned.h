@@ -71,10 +71,27 @@ static inline bool gooi_owned_counts(const GooGcHeap *heap, const GooiOwnedRecor
 
 /* Makes room for one more record and promises it: gooi_owned_add then can't fail. Whoever does not
  * add takes one from owned.promised. */
-bool gooi_owned_reserve(GooGcHeap *heap);
+bool gooi_owned_reserve_more(GooGcHeap *heap);
+static inline bool gooi_owned_reserve(GooGcHeap *heap) {
+    GooiOwnedTable *t = &heap->owned;
+    size_t count = t->records.count + t->promised + 1;
+    if (GOOI_UNLIKELY(count > t->records.capacity || count > t->buckets)) {
+        return gooi_owned_reserve_more(heap);
+    }
+    t->promised++;
+    return true;
+}
 /* The index of `a`, which keeps it until gooi_owned_add uses it or gooi_owned_release_allocator
  * gives it up. 0: no memory, or too many allocators. */
-uint32_t gooi_owned_hold_allocator(GooGcHeap *heap, GooAllocator *a);
+uint32_t gooi_owned_hold_other(GooGcHeap *heap, GooAllocator *a);
+static inline uint32_t gooi_owned_hold_allocator(GooGcHeap *heap, GooAllocator *a) {
+    uint32_t last = heap->owned.last_allocator;
+    if (GOOI_UNLIKELY(last == 0 || gooi_owned_allocator(heap, last)->allocator != a)) {
+        return gooi_owned_hold_other(heap, a);
+    }
+    gooi_owned_allocator(heap, last)->held++;
+    return last;
+}
 void gooi_owned_release_allocator(GooGcHeap *heap, uint32_t index);
 /* Adds a record; a block's allocator was held for it. */
 void gooi_owned_add(GooGcHeap *heap, const void *owner, void *block, size_t size,

@@ -81,14 +81,9 @@ static void owned_index_blocks(GooGcHeap *heap) {
     owned_link_all_blocks(heap);
 }
 
-bool gooi_owned_reserve(GooGcHeap *heap) {
+bool gooi_owned_reserve_more(GooGcHeap *heap) {
     GooiOwnedTable *t = &heap->owned;
     size_t more = t->promised + 1;
-    if (GOOI_LIKELY(t->records.count + more <= t->records.capacity &&
-                    t->records.count + more <= t->buckets)) {
-        t->promised++;
-        return true;
-    }
     bool done = t->records.count + more < UINT32_MAX &&
                 gooi_vector_reserve(heap, &t->records, more, sizeof(GooiOwnedRecord)) &&
                 (t->records.count + more <= t->buckets || owned_grow_buckets(heap));
@@ -130,18 +125,13 @@ static uint32_t owned_new_allocator(GooGcHeap *heap, GooAllocator *a, uint32_t p
     return place;
 }
 
-uint32_t gooi_owned_hold_allocator(GooGcHeap *heap, GooAllocator *a) {
-    GooiOwnedTable *t = &heap->owned;
-    uint32_t index = t->last_allocator, place;
-    if (index == 0 || gooi_owned_allocator(heap, index)->allocator != a) {
-        index = owned_find_allocator(heap, a, &place);
-        index = index != 0 ? index : owned_new_allocator(heap, a, place);
-        if (index == 0) {
-            return 0;
-        }
-        t->last_allocator = index;
+uint32_t gooi_owned_hold_other(GooGcHeap *heap, GooAllocator *a) {
+    uint32_t place, index = owned_find_allocator(heap, a, &place);
+    index = index != 0 ? index : owned_new_allocator(heap, a, place);
+    if (index != 0) {
+        heap->owned.last_allocator = index;
+        gooi_owned_allocator(heap, index)->held++;
     }
-    gooi_owned_allocator(heap, index)->held++;
     return index;
 }
 
@@ -182,16 +172,21 @@ static uint32_t owned_granule(const GooGcHeap *heap, const void *owner) {
     return (uint32_t)(((uintptr_t)owner - heap->base) >> GOOI_GRANULE_LOG2);
 }
 
+/* The owner's first record in its bucket's chain, or 0. */
+static uint32_t owned_first_in(const GooGcHeap *heap, uint32_t number, uint32_t granule) {
+    const GooiOwnedRecord *records = (const GooiOwnedRecord *)heap->owned.records.items - 1;
+    while (number != 0 && records[number].owner != granule) {
+        number = records[number].link;
+    }
+    return number;
+}
+
 uint32_t gooi_owned_first(const GooGcHeap *heap, const void *owner) {
     if (heap->owned.buckets == 0) {
         return 0;
     }
     uint32_t granule = owned_granule(heap, owner);
-    uint32_t n = *owned_owner_bucket(&heap->owned, granule);
-    while (n != 0 && gooi_owned_record(heap, n)->owner != granule) {
-        n = gooi_owned_record(heap, n)->link;
-    }
-    return n;
+    return owned_first_in(heap, *owned_owner_bucket(&heap->owned, granule), granule);
 }
 
 static uint32_t owned_find_by_block(const GooGcHeap *heap, uint32_t granule, const void *block) {
@@ -245,17 +240,9 @@ static void owned_unlink_block(GooGcHeap *heap, uint32_t number) {
     }
 }
 
-/* Into its owner's list: as the first one if there is none or if it is an adjustment, else behind
- * the first. */
+/* Into its owner's list: as the first one if it is an adjustment, else behind the first. */
 static void owned_link_owner(GooGcHeap *heap, uint32_t number, uint32_t first) {
     GooiOwnedRecord *record = gooi_owned_record(heap, number);
-    if (first == 0) {
-        uint32_t *bucket = owned_owner_bucket(&heap->owned, record->owner);
-        record->is_first = 1;
-        record->link = *bucket;
-        *bucket = number;
-        return;
-    }
     GooiOwnedRecord *head = gooi_owned_record(heap, first);
     if (record->allocator == 0) {
         *owned_link_to_first(heap, first) = number;
@@ -315,13 +302,21 @@ static void owned_move_last(GooGcHeap *heap, uint32_t to) {
 void gooi_owned_add(GooGcHeap *heap, const void *owner, void *block, size_t size,
                     uint32_t allocator) {
     GooiOwnedTable *t = &heap->owned;
-    uint32_t first = gooi_owned_first(heap, owner), number = (uint32_t)++t->records.count;
+    uint32_t granule = owned_granule(heap, owner), number = (uint32_t)++t->records.count;
+    uint32_t *bucket = owned_owner_bucket(t, granule);
+    uint32_t first = owned_first_in(heap, *bucket, granule);
     GooiOwnedRecord *record = gooi_owned_record(heap, number);
     *record = (GooiOwnedRecord){.block = block,
                                 .size = size & (((uint64_t)1 << GOOI_OWNED_SIZE_BITS) - 1),
+                                .is_first = first == 0,
                                 .allocator = (uint16_t)allocator,
-                                .owner = owned_granule(heap, owner)};
-    owned_link_owner(heap, number, first);
+                                .owner = granule,
+                                .link = first == 0 ? *bucket : 0};
+    if (first == 0) {
+        *bucket = number;
+    } else {
+        owned_link_owner(heap, number, first);
+    }
     owned_link_block(heap, number);
     owned_count(heap, record);
     if (allocator != 0) {
