@@ -29,6 +29,9 @@ static bool boehm_open(size_t heap_bytes, unsigned markers, PauseNode **root, Pa
         GC_set_markers_count(markers);
     }
     GC_INIT();
+    if (markers != 1) {
+        GC_start_mark_threads(); /* it would wait for the program's first thread */
+    }
     GC_set_warn_proc(boehm_no_warning);
     GC_add_roots(root, root + 1);
     GC_set_on_collection_event(boehm_event);
