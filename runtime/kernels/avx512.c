@@ -16,7 +16,7 @@
  * Compressing goes to a register and then to memory: the form that writes memory directly takes a
  * hundred cycles or more on Zen 4. It goes over a register of the same turn: the form that fills up
  * with zeros waits there for what its target held before, one turn after the other. Stores of
- * partial vectors are used only for the last piece.
+ * partial vectors are used only for the last piece, and to zero holes.
  *
  * Left out, because it measured no better (tests/bench/README.md): storing swept bytes only where
  * something changes, going around a store when no reference passes, gathering what passes into
@@ -496,6 +496,26 @@ static void avx512_fill(void *dest, uint64_t first, uint64_t second, size_t size
     }
 }
 
+/* Each bit twice: the words of eight bytes that 32 granules are made of. */
+static inline uint64_t avx512_doubled(uint32_t bits) {
+    return _pdep_u64(bits, UINT64_C(0x5555555555555555)) * 3;
+}
+
+/* Every cache line by a masked store: no branch depends on the map, and writing lines in order is
+ * what the processor fetches ahead best. */
+static void avx512_zero_clear(void *memory, const uint64_t *occupied, size_t words) {
+    uint8_t *line = memory;
+    __m512i zero = _mm512_setzero_si512();
+    for (size_t i = 0; i < words; i++) {
+        for (unsigned half = 0; half < 64; half += 32, line += 512) {
+            uint64_t mask = avx512_doubled((uint32_t)(~occupied[i] >> half));
+            for (unsigned k = 0; k < 8; k++) {
+                _mm512_mask_store_epi64(line + 64 * k, (__mmask8)(mask >> 8 * k), zero);
+            }
+        }
+    }
+}
+
 void gooi_kernels_avx512(GooiKernels *table) {
     table->sweep = avx512_sweep;
     table->occupancy = avx512_occupancy;
@@ -506,4 +526,6 @@ void gooi_kernels_avx512(GooiKernels *table) {
     table->is_zero = avx512_is_zero;
     table->first_difference = avx512_first_difference;
     table->fill = avx512_fill;
+    table->zero_clear = avx512_zero_clear;
+    table->zero_clear_is_fast = true;
 }

@@ -35,6 +35,7 @@ const GooiKernels gooi_kernels_scalar_table = {
     .is_zero = gooi_scalar_is_zero,
     .first_difference = gooi_scalar_first_difference,
     .fill = gooi_scalar_fill,
+    .zero_clear = gooi_scalar_zero_clear,
     .level = GOO_SIMD_SCALAR,
 };
 

@@ -73,6 +73,12 @@ typedef struct GooiKernels {
      * memory; the last repetition is cut off. Any alignment, any size. */
     void (*fill)(void *dest, uint64_t first, uint64_t second, size_t size);
 
+    /* Zeroes those granules of `memory` whose bit in `occupied` is clear; bit i is for the 16 bytes
+     * at 16 i. `words` words, 1024 bytes each. Not a byte of the others is written, whoever writes
+     * them meanwhile. `memory` is aligned to 64 bytes. */
+    void (*zero_clear)(void *memory, const uint64_t *occupied, size_t words);
+    bool zero_clear_is_fast; /* no branch of it depends on the map: stores are masked */
+
     GooSimdLevel level; /* the highest one that was overlaid */
 } GooiKernels;
 
@@ -111,6 +117,7 @@ size_t gooi_scalar_filter_references(const uint64_t *words, size_t count,
 bool gooi_scalar_is_zero(const void *bytes, size_t size);
 size_t gooi_scalar_first_difference(const void *a, const void *b, size_t size);
 void gooi_scalar_fill(void *dest, uint64_t first, uint64_t second, size_t size);
+void gooi_scalar_zero_clear(void *memory, const uint64_t *occupied, size_t words);
 
 /* Byte k of entry b is the index of the k-th set bit of b (kernels/positions.c). */
 extern const uint64_t gooi_bit_positions[256];

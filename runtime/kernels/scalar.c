@@ -135,3 +135,12 @@ void gooi_scalar_fill(void *dest, uint64_t first, uint64_t second, size_t size) 
         bytes[i] = pattern[i % 16];
     }
 }
+
+void gooi_scalar_zero_clear(void *memory, const uint64_t *occupied, size_t words) {
+    uint8_t *bytes = memory;
+    for (size_t i = 0; i < words * 64; i++) {
+        if ((occupied[i / 64] >> i % 64 & 1) == 0) {
+            memset(bytes + i * 16, 0, 16);
+        }
+    }
+}

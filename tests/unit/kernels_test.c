@@ -294,3 +294,61 @@ GOO_TEST(kernels, alternating_holes_fit_their_array) {
     }
     trial_close();
 }
+
+/* --- zero_clear --- */
+
+enum { CLEAR_WORDS = 9 };
+
+static void compare_zero_clear(Guarded *g, const uint64_t *map, size_t words, bool high) {
+    static uint8_t expected[CLEAR_WORDS * 1024];
+    size_t size = words * 1024;
+    for (size_t i = 0; i < size; i++) {
+        bool occupied = (map[i / 1024] >> (i / 16 % 64) & 1) != 0;
+        expected[i] = occupied ? (uint8_t)(i * 31 + 1) : 0;
+    }
+    for (int level = GOO_SIMD_SCALAR; level <= GOO_SIMD_WASM128; level++) {
+        const GooiKernels *k = test_level(level);
+        if (k == NULL) {
+            continue;
+        }
+        uint8_t *bytes = guarded_place(g, size, high);
+        for (size_t i = 0; i < size; i++) {
+            bytes[i] = (uint8_t)(i * 31 + 1);
+        }
+        k->zero_clear(bytes, map, words);
+        CHECK_MSG(memcmp(bytes, expected, size) == 0 && guarded_intact(g, bytes, size),
+                  "%s, %zu words", test_level_name(level), words);
+    }
+}
+
+/* All, none, at random, or one run. */
+static uint64_t clear_map(uint64_t *seed) {
+    uint64_t r = test_random(seed) << 32 ^ test_random(seed);
+    uint64_t run = (UINT64_MAX << (r & 63)) & (UINT64_MAX >> (r >> 6 & 63));
+    switch (r >> 12 & 7) {
+    case 0:
+        return 0;
+    case 1:
+        return UINT64_MAX;
+    case 2:
+        return run;
+    case 3:
+        return ~run;
+    default:
+        return test_random(seed) << 32 ^ test_random(seed);
+    }
+}
+
+/* Each number of words at both guard pages; maps with long runs, short ones and none. */
+GOO_TEST(kernels, clear_granules_are_zeroed_and_no_others) {
+    Guarded g = guarded_create(CLEAR_WORDS * 1024);
+    uint64_t seed = 37, map[CLEAR_WORDS];
+    for (size_t trial_number = 0; trial_number < 200; trial_number++) {
+        size_t words = trial_number % (CLEAR_WORDS + 1);
+        for (size_t i = 0; i < words; i++) {
+            map[i] = clear_map(&seed);
+        }
+        compare_zero_clear(&g, map, words, trial_number % 2 != 0);
+    }
+    guarded_destroy(&g);
+}
