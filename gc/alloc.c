@@ -1,20 +1,11 @@
-/* Allocation behind the inline fast path: new spans, medium and large objects, and what happens
- * when there is no more.
+/* Allocation behind the inline fast path: the three sizes, and what happens when there is no more.
  *
- *   span empty ─▶ collection due? ─▶ more of this hole ─▶ next hole ─▶ next block ─▶ new slab
- *                                                        NULL ◀─ collect, try again ◀─┘
+ *   span empty ─▶ collection due? ─▶ this block (small.c) ─▶ next block ─▶ new slab
+ *                                    NULL ◀─ collect, try again ◀─┘
  *
- * A span is the piece of a hole that the mutator may bump through: at most GOOI_SPAN_MAX bytes, so
- * that zeroing it ahead stays in the first-level cache, and so that the fast path never makes an
- * object that belongs among the large ones. In a block whose memory is zero already nothing is
- * zeroed.
+ * Within the block that a thread has it takes memory without a lock or a question; what is due is
+ * asked every GOOI_SPAN_MAX bytes, and whenever another block is wanted.
  *
- * Which hole is next: the first of the next eight with room; what is left of the one before takes
- * its place among them. So sizes that alternate use both up, and a miss costs one look without an
- * unforeseeable branch. When all eight are too short they are given up, as long as the block has
- * lost little that way; else the object goes to the medium region.
- *
- * ALLOC-1  [fast.cursor, span_limit) is zero, and so is its metadata.
  * ALLOC-2  fast.limit is span_limit, or is pulled down to the cursor so that the next allocation
  *          asks in full: a collection was requested, stress counts allocations, or none is allowed.
  * ALLOC-3  the heap's since_bytes and every mutator's together are what was handed out, but for the
@@ -28,7 +19,6 @@
 #include "runtime/bits.h"
 #include "runtime/platform/platform.h"
 
-#define GOOI_HOLE_KEEP 4     /* granules; a shorter rest of a hole is given up */
 #define GOOI_SMALL_MISSES 64 /* small objects in a row that the medium region had to take */
 
 /* --- spans --- */
@@ -43,40 +33,6 @@ static void span_hide(GooGcMutator *m) {
     m->hidden = true;
 }
 
-/* Counts the bytes handed out of the span so far; the span then starts at the cursor. Objects are
- * counted when their block is given back. */
-static void span_settle(GooGcMutator *m) {
-    m->since_bytes += m->fast.cursor - m->span_start;
-    m->span_start = m->fast.cursor;
-}
-
-/* Lengthens the span into the rest of its hole. False when the hole is used up. */
-static bool span_extend(GooGcMutator *m) {
-    GooiRegion *region = m->small;
-    span_settle(m);
-    uintptr_t zero_from = m->span_limit;
-    uintptr_t limit = m->fast.cursor + GOOI_SPAN_MAX;
-    if (limit > region->end) {
-        limit = region->end;
-    }
-    if (limit <= zero_from) {
-        return false;
-    }
-    if (!region->clean) {
-        gooi_space_zero(zero_from, limit - zero_from);
-    }
-    m->span_limit = limit;
-    span_show(m);
-    return true;
-}
-
-/* Begins an empty span at the start of the region's current hole. */
-static void span_enter_hole(GooGcMutator *m) {
-    GooiRegion *region = m->small;
-    m->fast.cursor = m->span_start = m->span_limit = m->fast.limit = region->cursor;
-    m->fast.table_bias = gooi_table_bias(region->cursor);
-}
-
 /* Counts what this thread handed out with what others did; under the lock. */
 static void alloc_share_count(GooGcMutator *m) {
     m->heap->since_bytes += m->since_bytes;
@@ -85,9 +41,8 @@ static void alloc_share_count(GooGcMutator *m) {
 
 /* Takes the mutator's memory away, as a collection needs it: what was not used stays a hole. */
 void gooi_alloc_retire_span(GooGcMutator *m) {
-    span_settle(m);
+    gooi_span_clear(m);
     alloc_share_count(m);
-    m->fast.cursor = m->fast.limit = m->span_start = m->span_limit = 0;
     gooi_region_give_back(m, m->small);
     gooi_region_give_back(m, m->medium);
 }
@@ -145,84 +100,14 @@ static void *alloc_medium(GooGcMutator *m, size_t granules, unsigned metadata) {
     return alloc_place(m, region, region->cursor, granules, metadata);
 }
 
-/* The small region has nothing to hand out until the next hole. */
-static void span_clear(GooGcMutator *m) {
-    m->fast.cursor = m->fast.limit = m->span_start = m->span_limit = 0;
-}
-
 /* Goes on to the next block; the span is empty until one of its holes is entered. */
 static bool small_next_block(GooGcMutator *m) {
-    span_clear(m);
+    gooi_span_clear(m);
     if (!alloc_next_block(m, m->small)) {
         return false;
     }
-    span_enter_hole(m); /* where the region stands: at the block's start, in no hole */
+    gooi_span_begin_block(m);
     return true;
-}
-
-/* Bit i: the i-th of the next holes has room. No branch: which one it is can't be foreseen. */
-static unsigned small_fitting(const GooiHole *next, size_t granules) {
-    unsigned fitting = 0;
-    for (unsigned i = 0; i < GOOI_HOLES_NEAR; i++) {
-        fitting |= (unsigned)(next[i].count >= granules) << i;
-    }
-    return fitting;
-}
-
-/* The index of one of the next holes that has room; SIZE_MAX: none. Where all of the nearest are
- * too short they are given up, as long as the block has lost little that way. */
-static size_t small_find(GooiRegion *small, size_t granules) {
-    while (small->hole_index < small->hole_count) {
-        const GooiHole *next = &small->holes[small->hole_index];
-        unsigned fitting = small_fitting(next, granules);
-        if (fitting != 0) {
-            return small->hole_index + gooi_count_trailing_zeros(fitting);
-        }
-        size_t lost = 0;
-        for (unsigned i = 0; i < GOOI_HOLES_NEAR; i++) {
-            lost += next[i].count;
-        }
-        if (lost > small->may_lose) {
-            return SIZE_MAX;
-        }
-        small->may_lose -= lost;
-        small->hole_index += GOOI_HOLES_NEAR;
-    }
-    return SIZE_MAX;
-}
-
-/* Goes on in another hole of the block, which has room. What is left of this one takes its place
- * among the next, if it is good for anything. False: there is none. */
-static bool small_switch_hole(GooGcMutator *m, size_t granules) {
-    GooiRegion *small = m->small;
-    size_t left = (small->end - m->fast.cursor) >> GOOI_GRANULE_LOG2;
-    size_t i = small_find(small, granules);
-    if (i == SIZE_MAX) {
-        return false;
-    }
-    GooiHole hole = small->holes[i];
-    if (left >= GOOI_HOLE_KEEP) {
-        size_t first = (m->fast.cursor - small->block) >> GOOI_GRANULE_LOG2;
-        small->holes[i] = (GooiHole){(uint16_t)first, (uint16_t)left};
-    } else {
-        small->holes[i] = small->holes[small->hole_index++];
-    }
-    gooi_region_enter_hole(small, hole);
-    span_enter_hole(m);
-    return true;
-}
-
-/* Without asking for another block; NULL: it has no room, or none that may be used up. */
-static void *small_in_block(GooGcMutator *m, size_t size, unsigned metadata) {
-    for (;;) {
-        void *object = goo_gc_bump_inline(m, size, metadata);
-        if (object != NULL) {
-            return object;
-        }
-        if (!span_extend(m) && !small_switch_hole(m, gooi_granules_of(size))) {
-            return NULL;
-        }
-    }
 }
 
 /* Goes on to the next block, if this one is used up. False: it has many holes, all too short for
@@ -238,15 +123,14 @@ static bool small_advance(GooGcMutator *m, size_t size) {
 }
 
 static void *alloc_small(GooGcMutator *m, size_t size, unsigned metadata) {
-    for (;;) {
-        void *object = small_in_block(m, size, metadata);
-        if (object != NULL) {
-            return object;
-        }
-        if (!small_advance(m, size)) {
+    void *object = goo_gc_bump_inline(m, size, metadata);
+    while (object == NULL) {
+        object = gooi_small_alloc(m, size, metadata);
+        if (object == NULL && !small_advance(m, size)) {
             return alloc_medium(m, gooi_granules_of(size), metadata);
         }
     }
+    return object;
 }
 
 static void *alloc_try(GooGcMutator *m, size_t size, unsigned metadata) {
@@ -317,7 +201,7 @@ static GOOI_NEVER_INLINE void *alloc_in_full(GooGcMutator *m, size_t size, unsig
     if (gooi_mutator_is_polled(m)) {
         gooi_safepoint_park(m);
     }
-    span_settle(m);
+    gooi_span_settle(m);
     m->since_checked = m->since_bytes;
     if (alloc_collection_is_due(m)) {
         gooi_collect(m->heap, GOO_GC_FULL);
@@ -342,7 +226,7 @@ static void *alloc_slow(GooGcMutator *m, size_t size, unsigned metadata) {
     void *object = NULL;
     if (!m->hidden && !gooi_mutator_is_polled(m) && size <= GOOI_SMALL_MAX &&
         m->since_bytes - m->since_checked < GOOI_SPAN_MAX) {
-        object = small_in_block(m, size, metadata);
+        object = gooi_small_alloc(m, size, metadata);
     }
     return object != NULL ? object : alloc_in_full(m, size, metadata);
 }

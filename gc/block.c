@@ -83,6 +83,12 @@ size_t gooi_region_objects(const GooiRegion *region) {
     return region->block == 0 ? 0 : block_young(region->block) - region->young_before;
 }
 
+/* The region has no holes; what is looked at together has no length (small.c). */
+static void region_clear_holes(GooiRegion *region) {
+    region->hole_index = region->hole_count = 0;
+    memset(region->holes, 0, GOOI_HOLES_NEAR * sizeof region->holes[0]);
+}
+
 /* Ends the region's use of its block. */
 void gooi_region_give_back(GooGcMutator *m, GooiRegion *region) {
     if (region->block == 0) {
@@ -94,10 +100,11 @@ void gooi_region_give_back(GooGcMutator *m, GooiRegion *region) {
     block->has_holes = region == m->medium && region->hole_index < region->hole_count;
     region->block = 0;
     region->cursor = region->end = 0;
-    region->hole_index = region->hole_count = 0;
     region->may_lose = 0;
+    region_clear_holes(region);
 }
 
+#define GOOI_ZERO_AHEAD_FROM ((size_t)8 << 20) /* in use: more than caches hold */
 #define GOOI_LOSS_SHARE 4 /* one part in so many of a block's free space may be given up */
 
 static void region_count_holes(GooiRegion *region) {
@@ -109,12 +116,21 @@ static void region_count_holes(GooiRegion *region) {
     memset(&region->holes[region->hole_count], 0, GOOI_HOLES_NEAR * sizeof region->holes[0]);
 }
 
+/* Whether the block's holes are zeroed some ahead of their use (small.c): where they come from
+ * memory, and the kernel takes no branch for each of them. */
+static bool block_zeroes_ahead(const GooGcHeap *heap) {
+    return gooi_kernels->zero_clear_is_fast && heap->used_bytes >= GOOI_ZERO_AHEAD_FROM;
+}
+
 /* The holes are listed already. */
-static void region_use(GooiRegion *region, GooiBlock *block, uintptr_t address, size_t young) {
+static void region_use(const GooGcHeap *heap, GooiRegion *region, GooiBlock *block,
+                       uintptr_t address, size_t young) {
     block->state = GOOI_BLOCK_IN_USE;
     region->block = address;
     region->cursor = region->end = address;
     region->hole_index = 0;
+    bool ahead = block_zeroes_ahead(heap);
+    region->zeroed = region->clean ? address + GOOI_BLOCK_SIZE : ahead ? address : 0;
     region->young_before = young;
     region_count_holes(region);
 }
@@ -136,10 +152,11 @@ static bool region_take_free(GooGcHeap *heap, GooiRegion *region, GooiBlock *blo
         gooi_account_settle(heap);
         block_fault_in(heap, address);
     }
+    memset(region->occupied, 0, sizeof region->occupied);
     region->holes[0] = (GooiHole){0, GOOI_BLOCK_GRANULES};
     region->hole_count = 1;
-    region_use(region, block, address, 0);
     region->clean = block->clean;
+    region_use(heap, region, block, address, 0);
     block->clean = false;
     return true;
 }
@@ -160,7 +177,7 @@ static void block_occupancy(const GooGcHeap *heap, uintptr_t address, uint64_t *
 /* Takes a block that may have objects in it, if it has holes. */
 static bool region_take_partial(GooGcHeap *heap, GooiRegion *region, GooiBlock *block,
                                 uintptr_t address) {
-    uint64_t occupied[GOOI_BLOCK_MAP_WORDS];
+    uint64_t *occupied = region->occupied;
     size_t young = 0;
     if (block->state == GOOI_BLOCK_UNSWEPT) {
         gooi_sweep_block(heap, address, occupied);
@@ -174,10 +191,11 @@ static bool region_take_partial(GooGcHeap *heap, GooiRegion *region, GooiBlock *
                                                   block_min_hole(heap), region->holes);
     block->has_holes = region->hole_count != 0;
     if (!block->has_holes) {
+        region_clear_holes(region); /* the kernel has scribbled on them */
         return false;
     }
-    region_use(region, block, address, young);
     region->clean = false;
+    region_use(heap, region, block, address, young);
     return true;
 }
 

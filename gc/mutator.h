@@ -107,6 +107,12 @@ void gooi_heap_delist(GooGcHeap *heap);
 void gooi_heaps_lock_list(void); /* of gooi_heaps */
 void gooi_heaps_unlock_list(void);
 
+/* small.c */
+void gooi_span_settle(GooGcMutator *m);
+void gooi_span_begin_block(GooGcMutator *m);
+void gooi_span_clear(GooGcMutator *m);
+void *gooi_small_alloc(GooGcMutator *m, size_t size, unsigned metadata);
+
 /* alloc.c */
 void gooi_alloc_retire_span(GooGcMutator *m);
 void gooi_alloc_request_collection(GooGcMutator *m);

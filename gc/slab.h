@@ -66,8 +66,10 @@ typedef struct GooiRegion {
     bool clean;             /* the block's memory is zero already */
     uint32_t next_block;    /* where its search goes on: slab * 64 + block */
     size_t hole_index, hole_count; /* those not entered yet */
+    uintptr_t zeroed;       /* what is free of the block before this address is zero; 0: nothing */
     size_t may_lose;        /* granules of short holes that may still be given up */
     size_t young_before;    /* young objects in the block when it was taken */
+    uint64_t occupied[GOOI_BLOCK_MAP_WORDS]; /* granules, when it was taken */
     GooiHole holes[GOOI_BLOCK_GRANULES / 2 + 8];
 } GooiRegion;
 

@@ -1,6 +1,7 @@
 /* Which holes objects are given in a fragmented heap: long objects must not cost short ones theirs,
  * and when memory is short every hole counts. BLOCK-1, alloc.c.
  */
+#include "goo/runtime/features.h"
 #include "tests/gc/support.h"
 
 typedef struct Cell {
@@ -85,6 +86,76 @@ GOO_TEST(gc_holes, long_objects_in_a_row) {
     CHECK_MSG(after - before <= 50000 * 112 + (256 << 10), "%zu bytes for 5.6 MB", after - before);
     CHECK_EQ(goo_gc_verify(heap, stderr), GOO_OK);
     goo_gc_heap_destroy(heap);
+}
+
+/* --- what holes contain --- */
+
+enum { TEXTS = 45000, TEXT_MAX = 600 };
+
+static const GooGcType texts_type = {.name = "texts",
+                                     .layout = GOO_GC_LAYOUT_ARRAY,
+                                     .flags = GOO_GC_TYPE_ARRAY_POINTERS,
+                                     .array_offset = sizeof(void *)};
+
+static uint64_t next_random(uint64_t *state) {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    return *state ^= *state << 17;
+}
+
+/* A text is its size in two bytes and bytes that follow from it. */
+static bool text_is_intact(const uint8_t *text) {
+    size_t size = text[0] + ((size_t)text[1] << 8);
+    for (size_t i = 2; i < size; i++) {
+        if (text[i] != (uint8_t)(size + i)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static uint8_t *text_make(GooGcMutator *m, size_t size) {
+    uint8_t *text = goo_gc_alloc_leaf(m, size);
+    CHECK(text != NULL);
+    for (size_t i = 0; i < size; i++) {
+        CHECK_MSG(text[i] == 0, "byte %zu of %zu is %02x", i, size, text[i]);
+    }
+    text[0] = (uint8_t)size;
+    text[1] = (uint8_t)(size >> 8);
+    for (size_t i = 2; i < size; i++) {
+        text[i] = (uint8_t)(size + i);
+    }
+    return text;
+}
+
+/* Replaces texts of random sizes, each between others that live: what is handed out is zero, and
+ * zeroing it leaves its neighbours alone. `count` live ones, and four times as many made. */
+static void replace_texts(size_t count, uint64_t seed) {
+    GooGcHeap *heap = heap_of("initial=1M");
+    GooGcMutator *m = goo_gc_attach(heap);
+    uint8_t **texts = goo_gc_alloc(m, &texts_type, (1 + count) * sizeof *texts);
+    goo_gc_root_add_pointer(heap, &texts);
+    for (size_t i = 0; i < 5 * count; i++) {
+        size_t which = 1 + (i < count ? i : next_random(&seed) % count);
+        CHECK(texts[which] == NULL || text_is_intact(texts[which]));
+        texts[which] = text_make(m, 2 + next_random(&seed) % (TEXT_MAX - 1));
+    }
+    for (size_t i = 1; i <= count; i++) {
+        CHECK(text_is_intact(texts[i]));
+    }
+    CHECK_EQ(goo_gc_verify(heap, stderr), GOO_OK);
+    goo_gc_heap_destroy(heap);
+}
+
+/* GC-4 in both ways of zeroing: a small heap, one larger than caches, and the latter
+ * without masked stores. */
+GOO_TEST(gc_holes, holes_are_zero_and_neighbours_intact) {
+    GooSimdLevel best = goo_simd_level();
+    replace_texts(3000, 1);
+    replace_texts(TEXTS, 2);
+    CHECK_EQ(goo_simd_set_level(GOO_SIMD_SCALAR), GOO_OK);
+    replace_texts(TEXTS, 3);
+    CHECK_EQ(goo_simd_set_level(best), GOO_OK);
 }
 
 /* Holes of 16 bytes between living cells are used before memory is called short. */
