@@ -34,7 +34,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 # Seconds that they take on an idle machine, in full and --quick: for the first estimate.
 TYPICAL = {"alloc": (300, 35), "gc": (600, 20), "pause": (60, 2), "mark": (60, 8), "sweep": (40, 10),
            "bridge": (30, 5), "lox": (90, 12), "memory": (60, 15), "fresh": (10, 2),
-           "bomb": (60, 10)}
+           "bomb": (60, 10), "sizes": (45, 10)}
 
 # Peers by the word that their rows carry, and how each takes part.
 PEERS = {"glibc": "the C library", "mimalloc": "Debian: libmimalloc2.0",
