@@ -41,7 +41,7 @@ static void collect_settle_weak(GooGcHeap *heap, GooGcVisitor *v) {
 
 static void collect_mark(GooGcHeap *heap) {
     GooGcVisitor visitor;
-    gooi_visitor_init(&visitor, heap);
+    gooi_visitor_init(&visitor, heap, &heap->mark_stack);
     gooi_weak_begin(heap);
     heap->visiting = true;
     gooi_roots_visit(heap, &visitor);

@@ -72,7 +72,7 @@ static void graph_observe(void *ctx, const void *slot, uintptr_t target) {
 void gooi_graph_init(GooiGraph *g, GooGcHeap *heap, const GooiGraphPlace *place, GooiEdgeFn fn,
                      void *ctx) {
     *g = (GooiGraph){.place = *place, .fn = fn, .ctx = ctx};
-    gooi_visitor_init(&g->visitor, heap);
+    gooi_visitor_init(&g->visitor, heap, &heap->mark_stack);
     g->visitor.observe = graph_observe;
     g->visitor.observe_ctx = g;
 }

@@ -31,7 +31,13 @@
 #define GOOI_PIECE_MIN 16  /* words from which the filter pays */
 #define GOOI_PIECE_MAX 256 /* words filtered at a time: what it finds stays behind on the stack */
 
-void gooi_visitor_init(GooGcVisitor *v, GooGcHeap *heap) {
+static void visitor_set_end(GooGcVisitor *v, uintptr_t *end) {
+    size_t shape = GOOI_SHAPE_WORDS * sizeof *end;
+    v->end = end;
+    v->room = (uintptr_t)end > shape ? (uintptr_t)end - shape : 0;
+}
+
+void gooi_visitor_init(GooGcVisitor *v, GooGcHeap *heap, GooiMarkStack *stack) {
     const GooGcValueEncoding *e = &heap->options.encoding;
     *v = (GooGcVisitor){.heap = heap, .base = heap->base, .size = heap->size, .encoding = *e};
     if (e->tag_mask == 0 && e->tag_value == 0 && e->address_mask == 0) {
@@ -40,16 +46,6 @@ void gooi_visitor_init(GooGcVisitor *v, GooGcHeap *heap) {
     v->colour = heap->colour;
     v->links = gooi_layout_links(heap->options.embedder_layout);
     gooi_mark_modes_take(v);
-    gooi_visitor_use_stack(v, &heap->mark_stack);
-}
-
-static void visitor_set_end(GooGcVisitor *v, uintptr_t *end) {
-    size_t shape = GOOI_SHAPE_WORDS * sizeof *end;
-    v->end = end;
-    v->room = (uintptr_t)end > shape ? (uintptr_t)end - shape : 0;
-}
-
-void gooi_visitor_use_stack(GooGcVisitor *v, GooiMarkStack *stack) {
     v->memory = stack;
     v->stack = v->top = stack->entries;
     visitor_set_end(v, stack->entries + stack->committed / sizeof *stack->entries);

@@ -178,8 +178,7 @@ bool gooi_team_take(GooGcVisitor *v) {
 /* Under the lock, which is given up meanwhile. */
 static void team_help(GooiMarkTeam *team, GooiHelper *helper) {
     GooGcVisitor visitor;
-    gooi_visitor_init(&visitor, team->heap);
-    gooi_visitor_use_stack(&visitor, &helper->stack);
+    gooi_visitor_init(&visitor, team->heap, &helper->stack); /* the heap's own may be growing */
     visitor.team = team;
     visitor.phase = team->phase;
     team->wanted--;

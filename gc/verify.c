@@ -426,7 +426,7 @@ static bool verify_take_reached(Verify *v, GooGcVisitor *visitor) {
 
 static void verify_trace(Verify *v) {
     GooGcVisitor visitor;
-    gooi_visitor_init(&visitor, v->heap);
+    gooi_visitor_init(&visitor, v->heap, &v->heap->mark_stack);
     visitor.observe = verify_reference;
     visitor.observe_ctx = v;
     gooi_roots_visit(v->heap, &visitor);

@@ -74,8 +74,7 @@ struct GooGcVisitor {
 /* --- prototypes, by the file that defines them --- */
 
 /* mark.c */
-void gooi_visitor_init(GooGcVisitor *v, GooGcHeap *heap);
-void gooi_visitor_use_stack(GooGcVisitor *v, GooiMarkStack *stack);
+void gooi_visitor_init(GooGcVisitor *v, GooGcHeap *heap, GooiMarkStack *stack);
 void gooi_mark_drain(GooGcVisitor *v); /* what is little; where it shows to be much, as all does */
 void gooi_mark_drain_shared(GooGcVisitor *v); /* until its team has nothing left */
 void gooi_mark_all(GooGcVisitor *v); /* the same as drain, with the help of others */
