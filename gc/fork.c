@@ -128,7 +128,7 @@ static void fork_restore_heap(GooGcHeap *heap) {
     }
     gooi_lock_forked(heap);
     heap->stopping = heap->stopping && heap->collecting; /* this thread's own collection goes on */
-    heap->collecting_for = heap->collecting ? heap->collecting_for : 0; /* other threads' requests */
+    heap->collecting_for = heap->collecting ? heap->collecting_for : 0; /* not of other threads */
 }
 
 static void fork_in_child(void) {
