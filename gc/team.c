@@ -247,10 +247,10 @@ static size_t team_expected_bytes(const GooGcHeap *heap) {
     return known ? 2 * heap->live_bytes : heap->used_bytes;
 }
 
-/* How many helpers the heap is worth: none that would have no core to run on. */
-static uint32_t team_wanted(const GooGcHeap *heap) {
+/* How many helpers so many bytes of the heap are worth: none that would have no core to run on. */
+static uint32_t team_wanted(const GooGcHeap *heap, size_t bytes) {
     uint32_t cores = gooi_platform_core_count(), markers = heap->options.marker_threads;
-    if (team_expected_bytes(heap) < heap->team_heap_min) {
+    if (bytes < heap->team_heap_min) {
         return 0;
     }
     if (markers == 0 || (markers > cores && heap->team_heap_min != 0)) {
@@ -263,7 +263,7 @@ static uint32_t team_wanted(const GooGcHeap *heap) {
  * core on which it does. */
 void gooi_team_rouse(const GooGcHeap *heap) {
     GooiMarkTeam *team = gooi_mark_team;
-    uint32_t wanted = team_wanted(heap);
+    uint32_t wanted = team_wanted(heap, team_expected_bytes(heap));
     if (wanted != 0 && wanted < gooi_platform_core_count()) {
         gooi_platform_mutex_lock(&team->lock);
         if (team->phase % 2 == 0) {
@@ -306,10 +306,11 @@ static void team_end(GooiMarkTeam *team, GooGcVisitor *v) {
 }
 
 /* From here on others help to drain the visitor's stack, which may be in the middle of that, until
- * gooi_team_leave. False: there is no help to be had. */
+ * gooi_team_leave: then it has shown to be long. False: there is no help to be had. */
 bool gooi_team_join(GooGcVisitor *v) {
     GooiMarkTeam *team = gooi_mark_team;
-    uint32_t wanted = team_wanted(v->heap);
+    size_t bytes = v->alone != 0 ? v->heap->used_bytes : team_expected_bytes(v->heap);
+    uint32_t wanted = team_wanted(v->heap, bytes);
     bool has_room = v->memory->committed >= sizeof(GooiChunk); /* for what others give */
     if (wanted == 0 || !has_room || !gooi_platform_mutex_try_lock(&team->use)) {
         return false;
