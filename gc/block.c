@@ -105,21 +105,26 @@ void gooi_region_give_back(GooGcMutator *m, GooiRegion *region) {
 }
 
 #define GOOI_ZERO_AHEAD_FROM ((size_t)8 << 20) /* in use: more than caches hold */
+#define GOOI_ZERO_AHEAD_HOLE 16                /* granules a hole, on average */
 #define GOOI_LOSS_SHARE 4 /* one part in so many of a block's free space may be given up */
 
-static void region_count_holes(GooiRegion *region) {
+/* Counts the free granules of the holes, and ends their list. */
+static size_t region_count_holes(GooiRegion *region) {
     size_t granules = 0;
     for (size_t i = 0; i < region->hole_count; i++) {
         granules += region->holes[i].count;
     }
     region->may_lose = granules / GOOI_LOSS_SHARE;
     memset(&region->holes[region->hole_count], 0, GOOI_HOLES_NEAR * sizeof region->holes[0]);
+    return granules;
 }
 
-/* Whether the block's holes are zeroed some ahead of their use (small.c): where they come from
- * memory, and the kernel takes no branch for each of them. */
-static bool block_zeroes_ahead(const GooGcHeap *heap) {
-    return gooi_kernels->zero_clear_is_fast && heap->used_bytes >= GOOI_ZERO_AHEAD_FROM;
+/* Whether the block is zeroed some ahead of its use (small.c): where it comes from memory, the
+ * kernel takes no branch for each hole, and most lines are free anyway, for all are fetched. */
+static bool region_zeroes_ahead(const GooGcHeap *heap, const GooiRegion *region, size_t granules) {
+    return gooi_kernels->zero_clear_is_fast && heap->used_bytes >= GOOI_ZERO_AHEAD_FROM &&
+           granules >= GOOI_BLOCK_GRANULES * 3 / 8 &&
+           granules >= region->hole_count * GOOI_ZERO_AHEAD_HOLE;
 }
 
 /* The holes are listed already. */
@@ -129,10 +134,9 @@ static void region_use(const GooGcHeap *heap, GooiRegion *region, GooiBlock *blo
     region->block = address;
     region->cursor = region->end = address;
     region->hole_index = 0;
-    bool ahead = block_zeroes_ahead(heap);
-    region->zeroed = region->clean ? address + GOOI_BLOCK_SIZE : ahead ? address : 0;
     region->young_before = young;
-    region_count_holes(region);
+    bool ahead = region_zeroes_ahead(heap, region, region_count_holes(region));
+    region->zeroed = region->clean ? address + GOOI_BLOCK_SIZE : ahead ? address : 0;
 }
 
 /* Takes a fresh block's page faults in one call where pages are small, except for a heap's first

@@ -16,10 +16,10 @@
  * given up, as long as the block has lost little that way; else the object goes to the medium
  * region.
  *
- * Zeroing has two ways, chosen for each block (block.c). In a heap that caches hold each span is
- * zeroed when it is opened. In a larger one the block is zeroed in address order ahead of its use,
- * what is free of a kilobyte with each hole that is entered: so the processor fetches ahead, and
- * nobody waits for a burst of stores.
+ * Zeroing has two ways, chosen for each block (block.c). Mostly each span is zeroed when it is
+ * opened. In a heap larger than caches, a block with much free space in long holes is zeroed in
+ * address order ahead of its use, what is free of a kilobyte with each hole that is entered: so the
+ * processor fetches ahead, and nobody waits for a burst of stores.
  *
  *   block  | zero, or handed out                | lead | not zero yet |
  *            ... holes entered so far ... hole^         ^ zeroed
