@@ -101,15 +101,23 @@ void gooi_trace_range(GooGcVisitor *v, const void *low, const void *end_ptr, boo
 
 /* --- objects --- */
 
+/* The words that one word of a bitmap names, in the marker's order. */
+static void layout_trace_bits(GooGcVisitor *v, const GooiWord *words, uint64_t bits,
+                              bool pointers) {
+    while (bits != 0) {
+        unsigned i = v->backwards ? 63 ^ gooi_count_leading_zeros(bits)
+                                  : gooi_count_trailing_zeros(bits);
+        bits ^= (uint64_t)1 << i;
+        gooi_mark_word(v, words[i], pointers);
+    }
+}
+
 static void layout_trace_bitmap(GooGcVisitor *v, uintptr_t object, const GooGcType *type) {
     const GooiWord *words = (const GooiWord *)object;
     bool pointers = (type->flags & GOO_GC_TYPE_BITMAP_POINTERS) != 0;
-    size_t count = type->bitmap_words * 64;
-    for (size_t n = 0; n < count; n++) {
-        size_t i = v->backwards ? count - 1 - n : n;
-        if ((type->bitmap[i / 64] >> (i % 64) & 1) != 0) {
-            gooi_mark_word(v, words[i], pointers);
-        }
+    for (size_t n = 0; n < type->bitmap_words; n++) {
+        size_t w = v->backwards ? type->bitmap_words - 1 - n : n;
+        layout_trace_bits(v, words + w * 64, type->bitmap[w], pointers);
     }
 }
 

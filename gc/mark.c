@@ -321,6 +321,12 @@ void gooi_mark_drain(GooGcVisitor *v) {
     } while (mark_take_dropped(v));
 }
 
+void gooi_mark_make_room(GooGcVisitor *v, size_t count) {
+    if ((size_t)(v->end - v->top) < count && !gooi_mark_stack_grow(v)) {
+        mark_drain_alone(v);
+    }
+}
+
 /* The same for a whole heap: where that is worth it, other threads help. */
 void gooi_mark_all(GooGcVisitor *v) {
     do {

@@ -13,6 +13,8 @@
 #include "gc/lock.h"
 #include "runtime/platform/platform.h"
 
+#define ROOTS_PIECE ((size_t)4096) /* bytes of a stack at a time */
+
 /* --- slots, pointers, callbacks --- */
 
 /* A root that came now would be missed, and the tables are being walked. */
@@ -142,11 +144,23 @@ static void roots_visit_frames(const GooGcMutator *m, GooGcVisitor *v) {
     goo_gc_visit_pointers(v, m->temporaries.items, m->temporaries.count);
 }
 
+/* A deep stack may refer to more objects than the mark stack has room for. */
+static void roots_visit_pieces(const char *low, const char *high, GooGcVisitor *v) {
+    while (low < high) {
+        size_t left = (size_t)(high - low), piece = left < ROOTS_PIECE ? left : ROOTS_PIECE;
+        if (v->observe == NULL) {
+            gooi_mark_make_room(v, piece / sizeof(void *));
+        }
+        goo_gc_visit_conservative(v, low, low + piece);
+        low += piece;
+    }
+}
+
 /* Conservative words, and the fake frames that they lead to. A thread in a blocking region may be
  * writing to them: any value will do. */
 __attribute__((no_sanitize("address"))) __attribute__((no_sanitize("thread"))) static void
 roots_visit_words(const GooGcMutator *m, const void *low, const void *high, GooGcVisitor *v) {
-    goo_gc_visit_conservative(v, low, high);
+    roots_visit_pieces(low, high, v);
     void *const *word = low, *frame_low = NULL, *frame_high = NULL;
     for (; m->fake_stack != NULL && (const void *)(word + 1) <= high; word++) {
         if (gooi_fake_stack_frame(m->fake_stack, *word, &frame_low, &frame_high)) {

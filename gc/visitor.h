@@ -77,6 +77,9 @@ struct GooGcVisitor {
 void gooi_visitor_init(GooGcVisitor *v, GooGcHeap *heap, GooiMarkStack *stack);
 void gooi_mark_drain(GooGcVisitor *v); /* what is little; where it shows to be much, as all does */
 void gooi_mark_drain_shared(GooGcVisitor *v); /* until its team has nothing left */
+/* Before roots that refer to up to `count` objects: where the stack has no room for them and can't
+ * grow, what is on it is traced first. Dropping them would cost more. */
+void gooi_mark_make_room(GooGcVisitor *v, size_t count);
 void gooi_mark_all(GooGcVisitor *v); /* the same as drain, with the help of others */
 size_t gooi_mark_stack_release(GooGcHeap *heap); /* to its least; the bytes given back */
 size_t gooi_mark_stack_shrink(GooGcHeap *heap, GooiMarkStack *stack);
