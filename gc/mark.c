@@ -195,6 +195,7 @@ static GOOI_ALWAYS_INLINE void mark_drain_ordered(GooGcVisitor *v, bool backward
         GOOI_PREFETCH((const void *)(backwards ? object + GOOI_OBJECTS_AHEAD
                                                : object - GOOI_OBJECTS_AHEAD));
         top = gooi_trace_inline(v, top, object, (entry & GOOI_ENTRY_KIND_MASK) << 2, mode);
+        GOO_ASSERT(top <= v->end, "gc: the mark stack's end passed by %td", top - v->end);
         if (GOOI_UNLIKELY(--sample.until == 0)) {
             v->top = top;
             gooi_mark_look(v, &sample, object, mark_child(before, top));
@@ -248,6 +249,7 @@ static GOOI_ALWAYS_INLINE void mark_drain_scattered(GooGcVisitor *v, bool backwa
         uintptr_t object = entry & ~(uintptr_t)GOOI_ENTRY_OBJECT_MASK;
         uintptr_t *before = top;
         top = gooi_trace_inline(v, top, object, (entry & GOOI_ENTRY_KIND_MASK) << 2, mode);
+        GOO_ASSERT(top <= v->end, "gc: the mark stack's end passed by %td", top - v->end);
         if (GOOI_UNLIKELY(--sample.until == 0)) {
             v->top = top;
             gooi_mark_look(v, &sample, object, mark_child(before, top));

@@ -374,3 +374,39 @@ GOO_TEST(gc_marking, rings_die_as_a_whole) {
     CHECK_EQ(goo_gc_get_stats(heap).objects_live, 0);
     goo_gc_heap_destroy(heap);
 }
+
+/* --- more roots than the stack holds --- */
+
+enum { MARKING_DEEP = 20000 };
+
+static void *marking_deep[MARKING_DEEP];
+static size_t marking_traced;
+
+static void marking_count_trace(void *object, GooGcVisitor *v) {
+    (void)object;
+    (void)v;
+    marking_traced++;
+}
+
+static const GooGcType marking_counted = {
+    .name = "counted", .size = 32, .layout = GOO_GC_LAYOUT_TRACE, .trace = marking_count_trace};
+
+/* What is dropped is traced twice. */
+GOO_TEST(gc_marking, a_deep_stack_drops_nothing) {
+    GooGcHeap *heap = heap_of("initial=1G,markers=1");
+    GooGcMutator *m = goo_gc_attach(heap);
+    size_t whole = heap->mark_stack.reserved;
+    for (size_t i = 0; i < MARKING_DEEP; i++) {
+        void *object = goo_gc_alloc(m, &marking_counted, 0);
+        CHECK(object != NULL);
+        marking_deep[i * 7 % MARKING_DEEP] = object; /* every block among the first and the last */
+    }
+    CHECK_EQ(goo_gc_add_stack(m, marking_deep, marking_deep + MARKING_DEEP), GOO_OK);
+    heap->mark_stack.reserved = GOOI_MARK_STACK_MIN;
+    marking_traced = 0;
+    CHECK_EQ(goo_gc_collect(m, GOO_GC_FULL), GOO_OK);
+    CHECK_EQ(marking_traced, MARKING_DEEP);
+    CHECK_EQ(goo_gc_get_stats(heap).objects_live, MARKING_DEEP);
+    heap->mark_stack.reserved = whole;
+    goo_gc_heap_destroy(heap);
+}
