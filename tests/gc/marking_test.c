@@ -410,3 +410,36 @@ GOO_TEST(gc_marking, a_deep_stack_drops_nothing) {
     heap->mark_stack.reserved = whole;
     goo_gc_heap_destroy(heap);
 }
+
+/* --- a stack that fills while objects are traced inline --- */
+
+enum { MARKING_WIDE = 62, MARKING_LEVELS = 1200 };
+
+/* A chain of arrays that each hold the next one first and last, so that it is traced before the
+ * pairs between, whatever the direction. */
+GOO_TEST(gc_marking, shapes_find_no_room) {
+    GooGcHeap *heap = heap_of("initial=1G,verify,markers=1");
+    GooGcMutator *m = goo_gc_attach(heap);
+    size_t whole = heap->mark_stack.reserved;
+    void *next = NULL;
+    CHECK_EQ(goo_gc_root_add_pointer(heap, &next), GOO_OK);
+    for (size_t level = 0; level < MARKING_LEVELS; level++) {
+        void **wide = goo_gc_alloc(m, &pointers_type, (MARKING_WIDE + 1) * sizeof(void *));
+        CHECK(wide != NULL);
+        goo_gc_push(m, wide);
+        for (size_t i = 2; i < MARKING_WIDE; i++) {
+            wide[i] = pair_new(m, NULL, NULL, i);
+        }
+        wide[1] = wide[MARKING_WIDE] = next;
+        next = wide;
+        goo_gc_pop(m, 1);
+    }
+    heap->mark_stack.reserved = heap->mark_stack.committed;
+    for (int scattered = 0; scattered < 2; scattered++) {
+        heap->mark_modes.scattered = scattered != 0;
+        CHECK_EQ(goo_gc_collect(m, GOO_GC_FULL), GOO_OK);
+        CHECK_EQ(goo_gc_get_stats(heap).objects_live, MARKING_LEVELS * (MARKING_WIDE - 1));
+    }
+    heap->mark_stack.reserved = whole;
+    goo_gc_heap_destroy(heap);
+}
