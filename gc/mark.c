@@ -16,7 +16,7 @@
  *         never touched, only their metadata.
  *
  * Several threads may mark at a time (team.c), each with a visitor, a stack and a mode of its own;
- * none of the loops below knows, but that a look may give the oldest part of the stack away.
+ * none of the loops below knows, but that a look may give half of the stack's older part away.
  *
  * Source: the two loops are those measured in DESIGN.md's companion figures; ring prefetching after
  * Cher, Hosking and Vitek, "Software prefetching for mark-sweep garbage collection" (2004).
@@ -24,6 +24,7 @@
 #include "gc/team.h"
 #include "gc/trace.h"
 
+#include "runtime/budget.h"
 #include "runtime/platform/platform.h"
 
 #define GOOI_RING_SIZE 16
@@ -51,9 +52,14 @@ void gooi_visitor_init(GooGcVisitor *v, GooGcHeap *heap, GooiMarkStack *stack) {
     visitor_set_end(v, stack->entries + stack->committed / sizeof *stack->entries);
 }
 
-/* What is beyond the least is counted; at the hard limit the stack stays as it is. */
+/* What is beyond the least is counted; at the hard limit, or the process's, the stack stays as it
+ * is. That is no request of the program's: nothing is refused to it. */
 static bool mark_stack_account(GooGcHeap *heap, size_t bytes) {
-    if (!gooi_account(heap, bytes)) { /* no request of the program's: not refused to it */
+    if (!gooi_limit_take(bytes)) {
+        return false;
+    }
+    if (!gooi_account(heap, bytes)) {
+        gooi_limit_give_back(bytes);
         return false;
     }
     heap->metadata_bytes += bytes;

@@ -1,10 +1,13 @@
 /* Marking: shapes that are hard on a mark stack, found alive to the last object.
  *
- * Uses private headers: gc/heap.h, to see and to limit the mark stack. Invariants: GC-1, MARK-1.
+ * Uses private headers: gc/heap.h, to see and to limit the mark stack;
+ * runtime/globals.h, for what is used of the process's limit. Invariants: GC-1, MARK-1.
  */
 #include <stdlib.h>
 
 #include "gc/heap.h"
+#include "goo/runtime/memory.h"
+#include "runtime/globals.h"
 #include "tests/gc/support.h"
 
 typedef enum ListOrder { LIST_ASCENDING, LIST_DESCENDING, LIST_SHUFFLED } ListOrder;
@@ -353,6 +356,46 @@ GOO_TEST(gc_marking, stack_stays_below_the_hard_limit) {
     CHECK_EQ(heap->mark_stack.committed, GOOI_MARK_STACK_MIN);
     CHECK_EQ(goo_gc_verify(heap, stderr), GOO_OK);
     goo_gc_heap_destroy(heap);
+}
+
+/* The process's limit gets back what it gave, and no more: from a stack that shrinks, and from one
+ * that goes with its heap. */
+GOO_TEST(gc_marking, stack_memory_is_of_the_process_limit) {
+    GooMemoryConfig config = {.limit_bytes = (size_t)1 << 30};
+    CHECK_EQ(goo_memory_init_with(&config), GOO_OK);
+    for (int release = 0; release < 2; release++) {
+        size_t before = gooi_limit_used;
+        GooGcMutator *m;
+        GooGcHeap *heap = marking_fan(&m);
+        size_t made = gooi_limit_used;
+        collect(m);
+        size_t grown = heap->mark_stack.committed - GOOI_MARK_STACK_MIN;
+        CHECK(grown != 0);
+        CHECK_EQ(gooi_limit_used, made + grown);
+        if (release != 0) {
+            CHECK(goo_gc_release(heap) >= grown);
+            CHECK(gooi_limit_used <= made);
+        }
+        goo_gc_heap_destroy(heap);
+        CHECK_EQ(gooi_limit_used, before);
+    }
+    goo_memory_cleanup();
+}
+
+/* A stack that the process's limit leaves as it is drops, and finds again. */
+GOO_TEST(gc_marking, stack_stays_below_the_process_limit) {
+    GooMemoryConfig config = {.limit_bytes = (size_t)1 << 30};
+    CHECK_EQ(goo_memory_init_with(&config), GOO_OK);
+    GooGcMutator *m;
+    GooGcHeap *heap = marking_fan(&m);
+    size_t rest = (size_t)(1 << 30) - gooi_limit_used;
+    gooi_limit_used += rest;
+    collect(m);
+    CHECK_EQ(heap->mark_stack.committed, GOOI_MARK_STACK_MIN);
+    CHECK_EQ(goo_gc_get_stats(heap).objects_live, MARKING_FAN + 1);
+    gooi_limit_used -= rest;
+    goo_gc_heap_destroy(heap);
+    goo_memory_cleanup();
 }
 
 GOO_TEST(gc_marking, rings_die_as_a_whole) {
