@@ -25,6 +25,7 @@
  *            ... holes entered so far ... hole^         ^ zeroed
  *
  * ALLOC-1  [fast.cursor, span_limit) is zero, and so is its metadata.
+ *          It is so before the metadata of an object in it is written: what a fork finds (fork.c).
  * SMALL-1  what is free of the block and lies before `zeroed` is zero, unless it was handed out.
  *          Where zeroed is 0, only the span is known to be zero.
  *
@@ -147,13 +148,12 @@ static inline void *small_open_span(GooGcMutator *m, uintptr_t start, uintptr_t 
     uintptr_t limit = end - start > GOOI_SPAN_MAX ? start + GOOI_SPAN_MAX : end;
     m->fast.cursor = m->span_start = start;
     m->fast.limit = m->span_limit = limit;
-    void *object = goo_gc_bump_inline(m, size, metadata);
     if (limit > small->zeroed) {
         small_zero_span(m);
     } else if (small->zeroed < small->block + GOOI_BLOCK_SIZE) {
         small_zero_steps(small, 1);
     }
-    return object;
+    return goo_gc_bump_inline(m, size, metadata);
 }
 
 /* The hole has more room than the span. */

@@ -1,7 +1,10 @@
 /* Which holes objects are given in a fragmented heap: long objects must not cost short ones theirs,
- * and when memory is short every hole counts. BLOCK-1, alloc.c.
+ * and when memory is short every hole counts. BLOCK-1, alloc.c. Uses private headers to see when
+ * holes are zeroed.
  */
+#include "gc/heap.h"
 #include "goo/runtime/features.h"
+#include "runtime/kernels/kernels.h"
 #include "tests/gc/support.h"
 
 typedef struct Cell {
@@ -174,5 +177,37 @@ GOO_TEST(gc_holes, single_granules_count_at_the_hard_limit) {
     CHECK_MSG(more >= made / 2 - made / 50, "%zu of %zu dropped cells were replaced", more,
               made / 2);
     CHECK_EQ(goo_gc_verify(heap, stderr), GOO_OK);
+    goo_gc_heap_destroy(heap);
+}
+
+static size_t holes_zeroed;
+
+static void holes_zero_what_is_no_object(void *memory, const uint64_t *occupied, size_t words) {
+    for (size_t i = 0; i < words * 64; i++) {
+        bool is_free = (occupied[i / 64] >> i % 64 & 1) == 0;
+        CHECK(!is_free || *gooi_metadata_of((uintptr_t)memory + i * GOOI_GRANULE_SIZE) == 0);
+        holes_zeroed += is_free;
+    }
+    gooi_scalar_zero_clear(memory, occupied, words);
+}
+
+/* A fork on another thread may come at any time, and its child takes whole metadata for an object
+ * and word 0 for its type: memory is zero before there is an object. */
+GOO_TEST(gc_holes, memory_is_zeroed_before_metadata_says_object) {
+    const GooiKernels *usual = gooi_kernels;
+    GooiKernels kernels = *usual;
+    kernels.zero_clear = holes_zero_what_is_no_object;
+    kernels.zero_clear_is_fast = true;
+    GooGcHeap *heap = heap_of("initial=1G");
+    GooGcMutator *m = goo_gc_attach(heap);
+    Cell *list = NULL;
+    goo_gc_root_add_pointer(heap, &list);
+    make_every_other(m, &list, 512, 40000);
+    gooi_kernels = &kernels;
+    for (size_t i = 0; i < 10000; i++) {
+        CHECK(goo_gc_alloc(m, &cell_type, 512) != NULL);
+    }
+    gooi_kernels = usual;
+    CHECK(holes_zeroed > 10000 * 512 / GOOI_GRANULE_SIZE);
     goo_gc_heap_destroy(heap);
 }
