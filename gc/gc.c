@@ -173,8 +173,10 @@ static bool create_check_embedder(const GooGcOptions *o) {
         return true;
     }
     bool lies_still = type->layout == GOO_GC_LAYOUT_BITMAP || type->layout == GOO_GC_LAYOUT_ARRAY;
-    return lies_still && o->trace_embedder == NULL && type->finalize == NULL &&
-           type->size >= gooi_layout_reach(type);
+    bool whole_words = type->array_offset % sizeof(GooiWord) == 0;
+    bool has_bitmap = type->bitmap != NULL || type->bitmap_words == 0;
+    return lies_still && whole_words && has_bitmap && o->trace_embedder == NULL &&
+           type->finalize == NULL && type->size >= gooi_layout_reach(type);
 }
 
 static int create_check_options(const GooGcOptions *o) {
@@ -182,9 +184,10 @@ static int create_check_options(const GooGcOptions *o) {
         return ENOTSUP;
     }
     bool sizing_known = (unsigned)o->sizing <= GOO_GC_SIZING_ADAPTIVE;
-    bool encoding_known =
-        (o->encoding.tag_value & ~o->encoding.tag_mask) == 0 &&
-        (o->encoding.address_mask != 0 || (o->encoding.tag_mask | o->encoding.tag_value) == 0);
+    const GooGcValueEncoding *e = &o->encoding;
+    bool encoding_known = (e->tag_value & ~e->tag_mask) == 0 &&
+                          (e->tag_value & e->address_mask & (GOOI_GRANULE_SIZE - 1)) == 0 &&
+                          (e->address_mask != 0 || (e->tag_mask | e->tag_value) == 0);
     bool growth_known = o->growth_factor > 1.0 && o->growth_factor <= GOOI_GROWTH_MAX;
     bool known = sizing_known && encoding_known && growth_known && create_check_embedder(o);
     return known ? 0 : EINVAL;

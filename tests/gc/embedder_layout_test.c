@@ -260,6 +260,11 @@ GOO_TEST(gc_embedder_layout, layouts_that_say_too_little_or_too_much) {
     type.layout = GOO_GC_LAYOUT_ARRAY;
     type.array_offset = 24; /* behind the object */
     check_refused(type, false);
+    type.array_offset = 4; /* in the middle of a word */
+    check_refused(type, false);
+    type = pair;
+    type.bitmap = NULL;
+    check_refused(type, false);
 }
 
 GOO_TEST(gc_embedder_layout, smaller_objects_are_refused) {

@@ -122,6 +122,7 @@ GOO_TEST(gc_options, out_of_range) {
     options_check_refused(o, EINVAL);
     static const GooGcValueEncoding encodings[] = {
         {1, 2, ~UINT64_C(3)}, /* a tag outside its mask: nothing would ever match */
+        {1, 1, ~UINT64_C(0)}, /* a tag within the address: no object would ever start there */
         {3, 1, 0},            /* no address */
         {0, 1, 0},
         {0, 1, ~UINT64_C(0)}};
