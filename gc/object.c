@@ -70,7 +70,7 @@ uintptr_t gooi_object_base_of(const GooGcHeap *heap, uintptr_t address) {
     }
 }
 
-/* The number of granules of the object that starts at `object`. mark.c has a fast form of its own
+/* The number of granules of the object that starts at `object`. mark.h has a fast form of its own
  * for objects of few granules. */
 size_t gooi_object_granules(const GooGcHeap *heap, uintptr_t object) {
     size_t large = (object & (GOOI_PAGE_SIZE - 1)) == 0 ? gooi_large_size(heap, object) : 0;

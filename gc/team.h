@@ -3,9 +3,9 @@
  * The collecting thread marks with its own visitor; threads of one pool for the process, made when
  * the first heap is large enough to want them, help with a visitor each. Work stays on a marker's
  * own stack. One that runs dry says so by a counter; a marker that still has work sees that at one
- * of its looks (mark.c) and deals out its stack: every other run of its older entries, and half of
- * each long range, become a chunk. Entries of the same age lead to parts of about the same size, so
- * both go on with about half of what was left, and seldom meet again.
+ * of its looks (mark_mode.c) and deals out its stack: every other run of its older entries, and
+ * half of each long range, become a chunk. Entries of the same age lead to parts of about the same
+ * size, so both go on with about half of what was left, and seldom meet again.
  *
  *   marker: stack ──half of each level──▶ chunk ──▶ shared chunks ──▶ an idle marker's stack
  *
