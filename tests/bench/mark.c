@@ -40,8 +40,8 @@ static const Case cases[] = {
     {"100,000 x 48 bytes, shuffled", 100000, 48, true},
     {"1.4 million x 48 bytes, ordered", 1400000, 48, false},
     {"1.4 million x 48 bytes, shuffled", 1400000, 48, true},
-    {"8 million x 64 bytes, ordered", 8000000, 64, false},
-    {"8 million x 64 bytes, shuffled", 8000000, 64, true},
+    {"8 million x 48 bytes, ordered", 8000000, 48, false},
+    {"8 million x 48 bytes, shuffled", 8000000, 48, true},
 };
 
 static const uint64_t node_pointers[] = {2 | 4 | 8};

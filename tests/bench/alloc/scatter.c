@@ -297,4 +297,4 @@ const Workload workload_scatter =
                      .sizes = {4 << 20, 16 << 20, 64 << 20, 256 << 20}, .quick_sizes = 3);
 const Workload workload_large =
     SCATTER_WORKLOAD(large, "blocks of 16 KiB to 1 MiB, nine in ten freed at random, then all",
-                     .sizes = {64 << 20, 256 << 20}, .quick_sizes = 1);
+                     .sizes = {16 << 20, 64 << 20, 256 << 20}, .quick_sizes = 2);
