@@ -11,10 +11,15 @@
 
 #include <signal.h>
 
-enum { ROUNDS_QUICK = 3, ROUNDS_LARGE = 6 /* of the sizes that --quick leaves out */ };
+enum {
+    PEERS_KNOWN = 3, /* whose absence the driver tells */
+    ROUNDS_QUICK = 3,
+    ROUNDS_LARGE = 6 /* of the sizes that --quick leaves out */
+};
 
 static Preloads peers = {
-    .paths = {"libmimalloc.so.2", "libjemalloc.so.2", "libtcmalloc_minimal.so.4"}, .count = 3};
+    .paths = {"libmimalloc.so.2", "libjemalloc.so.2", "libtcmalloc_minimal.so.4"},
+    .count = PEERS_KNOWN};
 
 static const Workload *const workloads[] = {
     &workload_bump,    &workload_pair,   &workload_batch,    &workload_random, &workload_grow,
@@ -53,19 +58,39 @@ static void report_processes(void) {
             process_end(&process);
         } else if (preload != NULL) {
             printf("absent: %s can't be preloaded\n", preload);
+            if (i > PEERS_KNOWN) {
+                bench_absent(preload, "can't be preloaded");
+            }
         }
     }
 }
 
+/* Takes a library out; false: it is none of them. */
+static bool preloads_remove(Preloads *preloads, const char *path) {
+    for (size_t i = 0; i < preloads->count; i++) {
+        if (preloads->paths[i] == path) {
+            preloads->count--;
+            memmove(&preloads->paths[i], &preloads->paths[i + 1],
+                    (preloads->count - i) * sizeof preloads->paths[0]);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* False: a process failed. A peer's costs the others nothing but a second start. */
 static bool run_table(const Workload *workload, size_t size, size_t rounds) {
     static Table table;
+    Preloads left = peers;
     table.job = (ProcessJob){.workload = workload, .size = size};
     table.rounds = rounds;
-    bool good = table_run(&table, &peers);
-    if (good) {
-        table_report(&table);
+    while (!table_run(&table, &left)) {
+        if (!preloads_remove(&left, table.failed)) {
+            return false;
+        }
     }
-    return good;
+    table_report(&table);
+    return left.count == peers.count;
 }
 
 /* How many sizes of a workload are run; one that has no sizes is run once. */
@@ -109,13 +134,17 @@ static bool add_peer(const char *path) {
     return true;
 }
 
-static void add_peers_of_environment(void) {
+/* False: there are too many. */
+static bool add_peers_of_environment(void) {
     const char *paths = getenv("GOO_BENCH_PEERS");
     char *copy = paths == NULL ? NULL : strdup(paths); /* names live as long as the program */
     for (char *path = copy == NULL ? NULL : strtok(copy, ":"); path != NULL;
          path = strtok(NULL, ":")) {
-        add_peer(path);
+        if (!add_peer(path)) {
+            return false;
+        }
     }
+    return true;
 }
 
 /* How many rounds the size number `index` of a workload gets. */
@@ -158,7 +187,11 @@ int main(int argc, char **argv) {
     if (argc > 1 && strcmp(argv[1], "--serve") == 0) {
         return serve(argc, argv);
     }
-    add_peers_of_environment();
+    if (!add_peers_of_environment()) {
+        fprintf(stderr, "bench_alloc: GOO_BENCH_PEERS names more than %d libraries\n",
+                PRELOADS_MAX - PEERS_KNOWN);
+        return 64;
+    }
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0) {
             usage(stdout);

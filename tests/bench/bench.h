@@ -7,6 +7,7 @@
  *
  *     bench_print_machine()   who measured where
  *     bench_progress(2, 9)    2 of 9 parts are done: what the time left is estimated from
+ *     bench_absent("a", "b")  peer a can't take part, because of b
  *     bench_row(&row)         one figure
  *     bench_series(&series)   a curve: memory over time, or a histogram
  */
@@ -84,6 +85,30 @@ static inline void bench_progress(size_t done, size_t of) {
     FILE *to = bench_rows_open();
     if (to != NULL) {
         fprintf(to, "{\"done\": %zu, \"of\": %zu}\n", done, of);
+        fclose(to);
+    }
+}
+
+/* A peer that was named and can't take part. */
+static inline void bench_absent(const char *name, const char *why) {
+    FILE *to = bench_rows_open();
+    if (to != NULL) {
+        fputc('{', to);
+        bench_json_text(to, "absent", name);
+        fputs(", ", to);
+        bench_json_text(to, "why", why);
+        fputs("}\n", to);
+        fclose(to);
+    }
+}
+
+/* A peer that takes part, though it may have no row: it ran out of memory, or failed. */
+static inline void bench_present(const char *name) {
+    FILE *to = bench_rows_open();
+    if (to != NULL) {
+        fputc('{', to);
+        bench_json_text(to, "present", name);
+        fputs("}\n", to);
         fclose(to);
     }
 }

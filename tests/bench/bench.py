@@ -11,7 +11,11 @@ end: each workload beside its best peer, fitted growth, what collection costs be
 frees by hand, peers that are absent. --json keeps all of it, --html makes a page of it (report.py);
 --from makes the page of a recorded run.
 
-Exit code: 0, or 1 when a benchmark failed.
+What can't be done is said before anything runs: a file that can't be written, an option that
+nobody takes. A run without a figure writes no file; one that is interrupted neither, and it ends
+what it started.
+
+Exit code: 0; 1 when a benchmark failed; 64 when the command line is wrong.
 """
 
 import argparse
@@ -20,6 +24,7 @@ import json
 import os
 import platform
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -30,9 +35,10 @@ import figures
 import report
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+MISUSED = 64 # the exit code of a wrong command line
 
 # Seconds that they take on an idle machine, in full and --quick: for the first estimate.
-TYPICAL = {"alloc": (300, 35), "gc": (600, 20), "pause": (60, 2), "mark": (60, 8), "sweep": (40, 10),
+TYPICAL = {"alloc": (300, 35), "gc": (700, 20), "pause": (60, 2), "mark": (60, 8), "sweep": (40, 10),
            "bridge": (30, 5), "lox": (90, 12), "memory": (60, 15), "fresh": (10, 2),
            "bomb": (60, 10), "sizes": (45, 10)}
 
@@ -103,6 +109,10 @@ def lines_of(path, run, bench):
             entry = json.loads(line)
             if "of" in entry:
                 yield entry["done"] / entry["of"]
+            elif "present" in entry:
+                run["present"].add(entry["present"])
+            elif "absent" in entry:
+                run["absent"][entry["absent"]] = entry["why"]
             elif "machine" in entry:
                 run["machine"].update(entry["machine"])
             elif "series" in entry:
@@ -121,12 +131,20 @@ def watch(lines, clock):
         clock.show()
 
 
+def end_program(program):
+    """With what it started, which is in its process group."""
+    if program.poll() is None:
+        os.killpg(program.pid, signal.SIGTERM)
+        program.wait()
+
+
 def run_program(name, command, run, clock):
-    """Passes on what it prints; True when it ended well."""
+    """Passes on what it prints; its exit status."""
     with tempfile.NamedTemporaryFile(suffix=".rows") as rows:
         environment = dict(os.environ, GOO_BENCH_ROWS=rows.name)
         lines, ended = lines_of(rows.name, run, name), threading.Event()
-        program = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+        program = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True,
+                                   start_new_session=True)
 
         def watcher():
             while not ended.wait(1):
@@ -134,22 +152,23 @@ def run_program(name, command, run, clock):
 
         thread = threading.Thread(target=watcher, daemon=True)
         thread.start()
-        for line in program.stdout:
-            with clock.lock:
-                clock.hide()
-                print(line, end="", flush=True)
-        status = program.wait()
-        ended.set()
-        thread.join()
+        try:
+            for line in program.stdout:
+                with clock.lock:
+                    clock.hide()
+                    print(line, end="", flush=True)
+            status = program.wait()
+        finally:
+            end_program(program)
+            ended.set()
+            thread.join()
         watch(lines, clock)
         clock.hide()
-    return status == 0
+    return status
 
 
-def lox_rows(path):
+def lox_rows(found):
     """The figures of lox.py as rows."""
-    with open(path, encoding="utf-8") as file:
-        found = json.load(file)
     for programs in found["groups"].values():
         for program, row in programs.items():
             for subject, one in row.items():
@@ -161,6 +180,16 @@ def lox_rows(path):
                          "least": one["min"], "most": one["max"], "n": len(one["seconds"]),
                          "peak_bytes": one["peak_mib"] * (1 << 20)}
                 yield entry
+
+
+def take_lox(path, run):
+    """Also the machine, where no other benchmark named it."""
+    with open(path, encoding="utf-8") as file:
+        found = json.load(file)
+    run["rows"] += lox_rows(found)
+    run["machine"].setdefault("cpu", found["facts"]["cpu"])
+    run["machine"].setdefault("load", " ".join(f"{load:.2f}" for load in
+                                               found["facts"]["load_average"]))
 
 
 def is_library(path):
@@ -186,7 +215,8 @@ def run_all(options):
     run = {"format": 1, "date": datetime.datetime.now().isoformat(timespec="minutes"),
            "quick": options.quick, "machine": {"system": platform.platform(),
                                                "cpus": os.cpu_count()},
-           "benches": [], "rows": [], "series": []}
+           "benches": [], "rows": [], "series": [], "absent": {},
+           "present": set()}
     clock = Clock(options.programs, options.quick)
     for name in options.programs:
         clock.begin(name)
@@ -194,18 +224,21 @@ def run_all(options):
             print(f"\n=== {name} ===", flush=True)
         with tempfile.TemporaryDirectory() as folder:
             lox_json = os.path.join(folder, "lox.json")
-            good = run_program(name, command_of(name, options, lox_json), run, clock)
+            status = run_program(name, command_of(name, options, lox_json), run, clock)
             if os.path.exists(lox_json):
-                run["rows"] += lox_rows(lox_json)
+                take_lox(lox_json, run)
         run["benches"].append({"name": name, "seconds": round(time.monotonic() - clock.began, 1),
-                               "good": good})
-    run["absent"] = absent_peers(run)
+                               "good": status == 0})
+        options.misused |= status == MISUSED
+    run["absent"].update(absent_peers(run))
+    del run["present"]
     return run
 
 
 def absent_peers(run):
-    """{peer: how it takes part}: those of the benchmarks that ran, with no row of theirs."""
-    subjects = " ".join(row["subject"] for row in run["rows"]).lower()
+    """{peer: how it takes part}: those of the benchmarks that ran, with no row of theirs, nor a word
+    that they were there."""
+    subjects = " ".join([row["subject"] for row in run["rows"]] + list(run["present"])).lower()
     wanted = {peer for bench in run["benches"] for peer in PEERS_OF.get(bench["name"], ())}
     return {peer: how for peer, how in PEERS.items()
             if peer in wanted and peer.lower() not in subjects}
@@ -224,7 +257,7 @@ def print_ratios(run):
               f"{figures.value_text(best['median'], best['unit'])}")
         for row in ours:
             print(f"    {row['subject']:32} {figures.value_text(row['median'], row['unit']):>16}"
-                  f"  {figures.times_as_long(row, best):6.2f}")
+                  f"  {figures.times_as_long(row, best):6.2f}{figures.more_memory_text(row, best)}")
 
 
 def print_growth(run):
@@ -243,14 +276,16 @@ def print_costs(run):
     if found:
         print("\nwhat collection costs: times as long as an oracle that frees by hand, by the size "
               "of the heap")
-    lines = {}
+    lines, means = {}, figures.mean_costs(found)
+    if means:
+        print("(means: of how many programs, and in brackets Goo's of the same)")
     for one in found:
         key = (f"{one.workload}, {figures.size_text(one.size, one.size_unit)}", one.subject,
                one.oracle, one.unit)
         lines.setdefault(key, {})[one.heap] = f"{one.by_oracle:.2f}"
-    for one in figures.mean_costs(found):
+    for one in means:
         key = ("geometric mean", one.subject, one.oracle, one.unit)
-        lines.setdefault(key, {})[one.heap] = f"{one.by_oracle:.2f} of {one.count}"
+        lines.setdefault(key, {})[one.heap] = figures.mean_text(one)
     for (workload, subject, oracle, unit), heaps in lines.items():
         by_heap = "  ".join(f"{heap:g} ×: {text}" for heap, text in sorted(heaps.items()))
         print(f"  {workload:28} {subject:24} {by_heap}   (1 is {oracle}; {unit})")
@@ -270,10 +305,15 @@ def print_summary(run):
 
 # --- the command line ---
 
+class Parser(argparse.ArgumentParser):
+    def error(self, message):
+        self.print_usage(sys.stderr)
+        self.exit(MISUSED, f"bench: {message}\n")
+
+
 def parse_options(arguments):
-    parser = argparse.ArgumentParser(usage="./goo bench NAME|all [--quick] [--json FILE] "
-                                     "[--html FILE] [--peer FILE]... [options of NAME]",
-                                     allow_abbrev=False)
+    parser = Parser(usage="./goo bench NAME|all [--quick] [--json FILE] [--html FILE] "
+                    "[--peer FILE]... [options of NAME]", allow_abbrev=False)
     parser.add_argument("--programs", default="", help=argparse.SUPPRESS)
     parser.add_argument("--from", dest="recorded", metavar="FILE", help="a run written by --json")
     parser.add_argument("--quick", action="store_true", help="a look, not a figure")
@@ -282,13 +322,44 @@ def parse_options(arguments):
     parser.add_argument("--peer", metavar="FILE", action="append", default=[],
                         help="a library to preload for alloc, NAME=PROGRAM for lox")
     options, unknown = parser.parse_known_args(arguments)
-    options.rest = unknown
+    options.rest, options.misused = unknown, False
     options.programs = dict(pair.split("=", 1) for pair in options.programs.split("\n") if pair)
     if options.rest and len(options.programs) != 1:
         parser.error(f"not understood: {' '.join(options.rest)}")
     if not options.recorded and not options.programs:
         parser.error("nothing to run")
+    if options.recorded and (options.programs or options.quick or options.peer):
+        parser.error("--from runs nothing: it takes --html and --json")
+    for peer in options.peer:
+        if ("alloc" if is_library(peer) else "lox") not in options.programs and options.programs:
+            parser.error(f"nobody takes --peer {peer}: alloc takes a library, lox NAME=PROGRAM")
+    for path in filter(None, (options.json, options.html)):
+        if not can_be_written(path):
+            parser.error(f"{path} can't be written")
     return options
+
+
+def can_be_written(path):
+    """Without making the file, which a run that fails would leave empty."""
+    folder = os.path.dirname(os.path.abspath(path))
+    if os.path.exists(path):
+        return not os.path.isdir(path) and os.access(path, os.W_OK)
+    return os.path.isdir(folder) and os.access(folder, os.W_OK)
+
+
+def read_recorded(path):
+    """A run that --json wrote; None, and it is said, where it is none."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            run = json.load(file)
+        missing = {"machine", "date", "quick", "benches", "rows", "series", "absent"} - set(run)
+        if not missing:
+            return run
+        why = "not what --json wrote"
+    except (OSError, ValueError, TypeError) as error:
+        why = str(error)
+    print(f"bench: {path}: {why}", file=sys.stderr)
+    return None
 
 
 def json_text(run):
@@ -308,19 +379,26 @@ def write(path, text):
         file.write(text)
 
 
+def interrupted(number, frame):
+    sys.exit(128 + number)
+
+
 def main(arguments):
     options = parse_options(arguments)
-    if options.recorded:
-        with open(options.recorded, encoding="utf-8") as file:
-            run = json.load(file)
-    else:
-        run = run_all(options)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupted)
+    run = read_recorded(options.recorded) if options.recorded else run_all(options)
+    if run is None:
+        return 1
+    if not run["rows"] and not options.recorded:
+        print("bench: no figures: nothing is written", file=sys.stderr)
+        return MISUSED if options.misused else 1
     print_summary(run)
     if options.json:
         write(options.json, json_text(run))
     if options.html:
         write(options.html, report.page(run))
-    return 0 if all(bench["good"] for bench in run["benches"]) else 1
+    return 0 if options.recorded or all(bench["good"] for bench in run["benches"]) else 1
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import math
 Growth = collections.namedtuple("Growth", "bench workload subject heap unit exponent sizes")
 Cost = collections.namedtuple("Cost", "bench workload size size_unit heap unit subject oracle "
                               "by_oracle")
-MeanCost = collections.namedtuple("MeanCost", "subject oracle unit heap by_oracle count")
+MeanCost = collections.namedtuple("MeanCost", "subject oracle unit heap by_oracle count ours")
 
 
 def group_key(row):
@@ -90,17 +90,45 @@ def collection_costs(rows):
     return found
 
 
+def geometric_mean(numbers):
+    return math.exp(sum(map(math.log, numbers)) / len(numbers))
+
+
 def mean_costs(costs):
     """The geometric mean over all programs, where there are several, for each collector and size of
-    the heap; of how many, since one without memory for a heap is left out there."""
+    the heap; of how many, since one without memory for a heap is left out there. Means of other
+    programs can't be compared: beside a peer's stands ours of the peer's programs, where ours ran
+    them all. By heap, ours first."""
     found = {}
     for one in costs:
-        found.setdefault((one.subject, one.oracle, one.unit, one.heap), []).append(one.by_oracle)
-    return [MeanCost(*key, math.exp(sum(map(math.log, costs)) / len(costs)), len(costs))
-            for key, costs in found.items() if len(costs) > 1]
+        key = (one.subject, one.oracle, one.unit, one.heap)
+        found.setdefault(key, {})[one.workload, one.size] = one.by_oracle
+    means = []
+    for key, programs in found.items():
+        twins = [theirs for other, theirs in found.items() if other[1:] == key[1:]
+                 and other[0].startswith("goo") and not key[0].startswith("goo")
+                 and set(programs) < set(theirs)]
+        ours = geometric_mean([twins[0][one] for one in programs]) if twins else None
+        if len(programs) > 1:
+            means.append(MeanCost(*key, geometric_mean(programs.values()), len(programs), ours))
+    return sorted(means, key=lambda mean: (mean.heap or 0, not mean.subject.startswith("goo")))
 
 
 # --- words ---
+
+def mean_text(mean):
+    """"1.40 × of 4", and in brackets ours of these, where ours ran more programs."""
+    there = f" (goo {mean.ours:.2f})" if mean.ours is not None else ""
+    return f"{mean.by_oracle:.2f} × of {mean.count}{there}"
+
+
+def more_memory_text(row, than):
+    """Where a process took more than three per cent more: a ratio of times alone would hide it."""
+    ours, theirs = row.get("peak_bytes"), than.get("peak_bytes")
+    if not ours or not theirs or ours <= 1.03 * theirs:
+        return ""
+    return f"  with {ours / theirs:.2f} × its memory"
+
 
 def number_text(value):
     """Three digits, without an exponent."""

@@ -10,8 +10,8 @@ Each round runs every binary once, A B A B, so that a slow minute of the machine
 a round of warm-up comes first. A figure is user plus system time of the process; a ratio is the
 median of the rounds' ratios, ours to the peer's: below 1 we are faster. Peak memory is the
 process's resident high-water mark. Programs print a checksum: one that differs from the peer's or
-from the one recorded in the program (`// out: …`) is an error, and then the exit code is 1, but for
---any-output, which is for programs that print how long they took.
+from the one recorded in the program (`// out: …`) is an error, but for --any-output, which is for
+programs that print how long they took. A peer that fails is left out, and the exit code is 1.
 
 The table goes to standard output, progress to standard error.
 """
@@ -39,7 +39,11 @@ PTRACE_O_TRACEEXIT, PTRACE_EVENT_EXIT = 0x40, 6
 
 
 class Failure(Exception):
-    pass
+    """`name`: of the binary that failed."""
+
+    def __init__(self, name, text):
+        super().__init__(text)
+        self.name = name
 
 
 # --- one run ---
@@ -96,7 +100,7 @@ def finish(pid, traced):
         ptrace(PTRACE_CONT, pid, 0 if is_event else os.WSTOPSIG(status))
 
 
-def run(binary, program):
+def run(name, binary, program):
     """{"seconds", "peak_kib", "exact_peak", "output"} of one run."""
     with tempfile.TemporaryFile() as output:
         pid, go = start([binary, program], output.fileno())
@@ -111,7 +115,7 @@ def run(binary, program):
         output.seek(0)
         text = output.read().decode("utf-8", "replace")
     if status != 0:
-        raise Failure("%s %s: exit status %d"
+        raise Failure(name, "%s %s: exit status %d"
                       % (binary, program, os.waitstatus_to_exitcode(status)))
     return {"seconds": usage.ru_utime + usage.ru_stime, "peak_kib": peak, "exact_peak": traced,
             "output": text}
@@ -143,12 +147,12 @@ def progress(text):
         print("\r%-70s\r%s" % ("", text), end="", file=sys.stderr, flush=True)
 
 
-def report_share(share):
-    """Tells `./goo bench` how far this is (bench.h)."""
+def report_line(**entry):
+    """Tells `./goo bench` something, such as how far this is (bench.h)."""
     rows = os.environ.get("GOO_BENCH_ROWS")
     if rows:
         with open(rows, "a", encoding="utf-8") as file:
-            file.write(json.dumps({"done": share, "of": 1}) + "\n")
+            file.write(json.dumps(entry) + "\n")
 
 
 def measure(program, binaries, rounds, warm_up, any_output):
@@ -161,12 +165,12 @@ def measure(program, binaries, rounds, warm_up, any_output):
         for name, binary in binaries.items():
             progress("%s: %s, %s" % (program.name, "warm-up" if number < 0 else
                                      "round %d of %d" % (number + 1, rounds), name))
-            result = run(binary, program.path_for(name))
+            result = run(name, binary, program.path_for(name))
             if expected is None:
                 expected = result["output"]
             if result["output"] != expected and not any_output:
-                raise Failure("%s on %s printed %r, not %r"
-                              % (program.name, name, result["output"][:80], expected[:80]))
+                raise Failure(name, "%s on %s printed %r, not %r" % (
+                    program.name, name, result["output"][:80], expected[:80]))
             if number >= 0:
                 runs[name].append(result)
     progress("")
@@ -245,17 +249,31 @@ def print_group(name, rows, peers, out):
         print("%-17s %31s" % ("geometric mean", "") + means, file=out)
 
 
+def measure_with_peers(program, options, binaries):
+    """The same, without a peer that fails: it is taken out of `binaries`, which is said."""
+    while True:
+        try:
+            return measure(program, binaries, options.rounds, not options.quick,
+                           options.any_output)
+        except Failure as failure:
+            if failure.name == "lox":
+                raise
+            print("lox.py: %s is left out: %s" % (failure.name, failure), file=sys.stderr)
+            del binaries[failure.name]
+
+
 def measure_all(options, binaries):
-    """{group: {program: row}}"""
+    """{group: {program: row}}, of the binaries that got through all programs."""
     groups = {}
-    peers = [name for name in binaries if name != "lox"]
     for number, program in enumerate(options.programs):
-        runs = measure(program, binaries, options.rounds, not options.quick,
-                       options.any_output)
-        report_share((number + 1) / len(options.programs))
+        runs = measure_with_peers(program, options, binaries)
+        report_line(done=(number + 1) / len(options.programs), of=1)
         row = {name: summary(results) for name, results in runs.items()}
-        row["against"] = {peer: compared(runs["lox"], runs[peer]) for peer in peers}
+        row["against"] = {peer: compared(runs["lox"], runs[peer]) for peer in runs if peer != "lox"}
         groups.setdefault(program.group, {})[program.name] = row
+    for row in [row for rows in groups.values() for row in rows.values()]:
+        for gone in set(row["against"]) - set(binaries):
+            del row[gone], row["against"][gone]
     return groups
 
 
@@ -282,16 +300,20 @@ def parse_options(arguments):
         parser.error("--rounds must be at least 1")
     if os.environ.get("GOO_LOX_PEER"):
         options.peer.append(os.environ["GOO_LOX_PEER"])
+    if not os.access(options.binary, os.X_OK):
+        parser.error("%s can't be run" % options.binary)
     options.binaries = {"lox": options.binary}
     for text in options.peer:
         name, binary = peer_of(text)
         if name in options.binaries:
             parser.error("two binaries are called %s" % name)
-        options.binaries[name] = binary
+        if os.access(binary, os.X_OK) and not os.path.isdir(binary):
+            options.binaries[name] = binary
+        else:
+            print("absent: %s, %s can't be run" % (name, binary))
+            report_line(absent=name, why="%s can't be run" % binary)
     for name, binary in options.binaries.items():
         options.binaries[name] = os.path.abspath(binary)
-        if not os.access(binary, os.X_OK):
-            parser.error("%s can't be run" % binary)
     options.programs = [Program(path) for path in program_paths(options.paths or [PROGRAMS])]
     if not options.programs:
         parser.error("no program found")
@@ -314,6 +336,7 @@ def main(arguments):
     options = parse_options(arguments)
     head = facts(options, options.binaries)
     print_header(head, sys.stdout)
+    asked = len(options.binaries)
     try:
         groups = measure_all(options, options.binaries)
     except Failure as failure:
@@ -328,7 +351,7 @@ def main(arguments):
     if options.json:
         with open(options.json, "w", encoding="utf-8") as file:
             json.dump({"facts": head, "groups": groups}, file, indent=1)
-    return 0
+    return 0 if len(options.binaries) == asked else 1
 
 
 if __name__ == "__main__":

@@ -103,6 +103,8 @@ def group_bars(group):
         words = f"{value.strip()} · {ratio:.2f} ×"
         entries.append((row["subject"], row["role"], ratio, words, row["median"]))
     note = f"1 is {measure['subject']}; {group[0]['unit']}"
+    note += "".join(f"; {row['subject']}{more}" for row in group if row["role"] == "goo"
+                    for more in [figures.more_memory_text(row, measure)] if more)
     if len(group) == 1:
         note = f"{group[0]['unit']}; no other ran, or none got through in this heap"
     title = figures.group_title(group[0])
@@ -196,10 +198,9 @@ def growth_section(run):
 def costs_section(run):
     charted, costs = {}, figures.collection_costs(run["rows"])
     for one in figures.mean_costs(costs):
-        entry = (f"{one.subject}, heap {one.heap:g} ×",
-                 "goo" if one.subject.startswith("goo") else "peer", one.by_oracle,
-                 f"{one.by_oracle:.2f} × of {one.count}", None)
-        charted.setdefault(("all programs, geometric mean", one.unit, one.oracle),
+        entry = (one.subject, "goo" if one.subject.startswith("goo") else "peer", one.by_oracle,
+                 figures.mean_text(one), None)
+        charted.setdefault((f"geometric mean, heap {one.heap:g} ×", one.unit, one.oracle),
                            []).append(entry)
     for one in costs:
         title = f"{one.workload}, {figures.size_text(one.size, one.size_unit)}"
@@ -211,7 +212,8 @@ def costs_section(run):
                 for (title, unit, oracle), entries in charted.items()]
     return section("What collection costs", "Time beside an oracle: the same program, freeing each "
                    "object by hand as soon as it can. Below 1 collecting is cheaper than freeing. "
-                   "A mean is of as many programs as had memory enough.",
+                   "A mean is of as many programs as had memory enough; in brackets Goo's of the "
+                   "same programs.",
                    beside(drawings))
 
 

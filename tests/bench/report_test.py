@@ -178,8 +178,10 @@ def expect_costs(page, run):
                           f"{row['median'] / oracle['median']:.4f}")
                 expect(wanted in shown, wanted)
     for mean in figures.mean_costs(figures.collection_costs(run["rows"])):
-        expect((f"{mean.subject}, heap {mean.heap:g} ×", f"{mean.by_oracle:.4f}") in shown, mean)
-        expect(f"{mean.by_oracle:.2f} × of {mean.count}" in page.texts, mean)
+        expect((mean.subject, f"{mean.by_oracle:.4f}") in shown, mean)
+        expect(f"geometric mean, heap {mean.heap:g} ×" in page.titles, mean)
+        expect(any(text.startswith(f"{mean.by_oracle:.2f} × of {mean.count}")
+                   for text in page.texts), mean)
 
 
 def expect_table(page, run):
@@ -286,15 +288,24 @@ def costs_have_a_geometric_mean(run, text):
             rows.append(dict(one, workload=workload, heap=2))
     rows.append(dict(rows[0], heap=5))
     rows.append(dict(rows[1], heap=5))
-    means = {mean.heap: mean for mean in figures.mean_costs(figures.collection_costs(rows))}
+    for workload, cost in (("a", 6.0), ("b", 54.0)): # without memory for the third
+        rows.append(dict(made_up("rival", "peer", cost), workload=workload, heap=2))
+    found = figures.mean_costs(figures.collection_costs(rows))
+    means = {mean.heap: mean for mean in found if mean.subject == "goo"}
+    rival = next(mean for mean in found if mean.subject == "rival")
+    expect(abs(rival.by_oracle - 6.0) < 1e-9 and rival.count == 2, rival)
+    expect(abs(rival.ours - 2.0) < 1e-9 and figures.mean_text(rival) == "6.00 × of 2 (goo 2.00)",
+           "ours of the same programs", rival)
+    expect(means[2].ours is None, means)
     expect(abs(means[2].by_oracle - 2.0) < 1e-9 and means[2].count == 3, means)
     expect(5 not in means, "no mean of one program")
 
 
 def collectors_that_were_not_measured_are_absent(run, text):
-    gc = {"benches": [{"name": "gc"}], "rows": [made_up("Boehm, 1 marker", "peer", 2.0),
+    gc = {"benches": [{"name": "gc"}], "present": set(), "rows": [made_up("Boehm, 1 marker", "peer", 2.0),
                                                 made_up("explicit frees, mimalloc", "oracle", 1.0)]}
     expect(list(bench.absent_peers(gc)) == ["Whippet"], bench.absent_peers(gc))
+    expect(bench.absent_peers(dict(gc, present={"Whippet"})) == {}, "without memory, but there")
     gc["rows"].append(made_up("Whippet, 1 marker", "peer", 3.0))
     expect(bench.absent_peers(gc) == {}, bench.absent_peers(gc))
 

@@ -63,6 +63,7 @@ static bool table_sample(Table *table, size_t index, Sample *out) {
     const Row *row = &table->rows[index];
     bool good = process_ask(&table->places[row->place].process, &table->job, row->way, out);
     if (!good) {
+        table->failed = table->places[row->place].preload;
         fprintf(stderr, "bench_alloc: %s, %s: its process failed\n", table->job.workload->name,
                 row->name);
     }
@@ -134,6 +135,7 @@ static bool table_run_afresh(Table *table, const Preloads *preloads) {
 
 bool table_run(Table *table, const Preloads *preloads) {
     table->figures = workload_figures(table->job.workload, &table->figure_count);
+    table->failed = NULL;
     return table->job.workload->is_fresh ? table_run_afresh(table, preloads)
                                          : table_run_in_groups(table, preloads);
 }

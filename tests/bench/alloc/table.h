@@ -37,6 +37,7 @@ typedef struct Table {
     Row rows[ROWS_MAX];
     size_t row_count;
     size_t rounds;
+    const char *failed; /* the library of the peer that failed; NULL: none, or another's process */
 } Table;
 
 /* The peers' libraries, in the order of the rows. */

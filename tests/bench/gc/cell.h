@@ -18,16 +18,13 @@ typedef enum CellSide {
     CELL_SIDES
 } CellSide;
 
-/* A round that takes longer than CELL_LONG_NS makes it CELL_ROUNDS_LONG rounds, unless that many
- * were asked for. */
-enum { CELL_ROUNDS = 5, CELL_ROUNDS_LONG = 3, CELL_ROUNDS_MAX = 31 };
-#define CELL_LONG_NS 4e9
+enum { CELL_ROUNDS = 5, CELL_ROUNDS_MAX = 31 };
 
 typedef struct Cell {
     const char *workload;
     size_t size, heap_bytes;
     bool more_markers; /* the default number of them as well */
-    unsigned rounds;   /* 0: CELL_ROUNDS or CELL_ROUNDS_LONG, and then how many there were */
+    unsigned rounds;
     /* What was found. */
     WorkerResult last[CELL_SIDES]; /* of the warm-up, or where that failed */
     double wall[CELL_SIDES][CELL_ROUNDS_MAX], cpu[CELL_SIDES][CELL_ROUNDS_MAX];
@@ -35,8 +32,9 @@ typedef struct Cell {
 } Cell;
 
 /* A round of warm-up, in which Goo's heap is made to fit: its process takes as much memory as
- * Boehm's, and no more; then the rounds. False: sides differ in their checksums, or one crashed. */
-bool cell_measure(Cell *cell);
+ * Boehm's, and no more; then the rounds. False: sides differ in their checksums, or Goo crashed.
+ * Where another side crashed, its row says that it failed, and `*out_failed` becomes true. */
+bool cell_measure(Cell *cell, bool *out_failed);
 
 bool cell_has(const Cell *cell, CellSide side);
 /* What frees by hand, for people. */

@@ -43,6 +43,12 @@ static BenchSpread row_spread_ms(const double *ns, unsigned rounds) {
 }
 
 void cell_rows(const Cell *cell, double factor) {
+    if (cell->last[CELL_BOEHM].end != WORKER_ABSENT) {
+        bench_present("Boehm");
+    }
+    if (cell->last[CELL_WHIPPET].end != WORKER_ABSENT) {
+        bench_present("Whippet");
+    }
     for (size_t i = 0; i < sizeof row_sides / sizeof row_sides[0]; i++) {
         const RowSide *r = &row_sides[i];
         if (!cell_has(cell, r->side) || (r->by_clock && !cell->more_markers)) {
