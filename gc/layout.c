@@ -54,6 +54,18 @@ static void layout_mark_words(GooGcVisitor *v, const GooiWord *words, size_t cou
     }
 }
 
+/* Arrays are often filled with one reference over long stretches. */
+static void layout_mark_found(GooGcVisitor *v, const uint64_t *found, size_t count) {
+    uint64_t last = 0;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t address = found[v->backwards ? count - 1 - i : i];
+        if (address != last) {
+            gooi_mark_address(v, (uintptr_t)address);
+        }
+        last = address;
+    }
+}
+
 /* Marks what `count` words refer to. The filter leaves only references into the heap. */
 static void layout_trace_words(GooGcVisitor *v, const GooiWord *words, size_t count,
                                bool pointers) {
@@ -63,9 +75,7 @@ static void layout_trace_words(GooGcVisitor *v, const GooiWord *words, size_t co
         uint64_t found[GOOI_RANGE_STEP + 8];
         GooiReferenceFilter filter = layout_filter(v, pointers);
         size_t n = gooi_kernels->filter_references((const uint64_t *)words, count, &filter, found);
-        for (size_t i = 0; i < n; i++) {
-            gooi_mark_address(v, (uintptr_t)found[v->backwards ? n - 1 - i : i]);
-        }
+        layout_mark_found(v, found, n);
     }
 }
 
