@@ -89,15 +89,16 @@ static void collect_cycle(GooGcHeap *heap) {
     gooi_notify(heap, GOO_GC_EVENT_CYCLE_END, heap->live_bytes);
 }
 
-static void collect_verify(GooGcHeap *heap) {
+/* Before marking, what leads to no object is told; marking would follow it. */
+static void collect_verify(GooGcHeap *heap, bool after_marking) {
     char fault[256];
-    GooStatus status = gooi_verify(heap, true, NULL, fault, sizeof fault);
+    GooStatus status = gooi_verify(heap, after_marking, NULL, fault, sizeof fault);
     if (status == GOO_ERR_NO_MEMORY) {
         snprintf(fault, sizeof fault, "no memory for the check");
     }
     if (status != GOO_OK) {
-        gooi_panic("goo_gc_verify: after collection %llu: %s",
-                   (unsigned long long)heap->stats.collections_full, fault);
+        gooi_panic("goo_gc_verify: %s collection %llu: %s", after_marking ? "after" : "before",
+                   (unsigned long long)heap->stats.collections_full + !after_marking, fault);
     }
 }
 
@@ -105,10 +106,13 @@ void gooi_collect_stopped(GooGcHeap *heap) {
     size_t before = gooi_limit_use(heap);
     heap->collecting = true;
     heap->tight = false;
+    if (heap->options.verify) {
+        collect_verify(heap, false);
+    }
     collect_cycle(heap);
     gooi_limit_collected(heap, before);
     if (heap->options.verify) {
-        collect_verify(heap);
+        collect_verify(heap, true);
     }
     heap->collecting = false;
 }
@@ -173,9 +177,7 @@ static bool create_check_embedder(const GooGcOptions *o) {
         return true;
     }
     bool lies_still = type->layout == GOO_GC_LAYOUT_BITMAP || type->layout == GOO_GC_LAYOUT_ARRAY;
-    bool whole_words = type->array_offset % sizeof(GooiWord) == 0;
-    bool has_bitmap = type->bitmap != NULL || type->bitmap_words == 0;
-    return lies_still && whole_words && has_bitmap && o->trace_embedder == NULL &&
+    return lies_still && gooi_layout_fault(type) == NULL && o->trace_embedder == NULL &&
            type->finalize == NULL && type->size >= gooi_layout_reach(type);
 }
 

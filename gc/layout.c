@@ -14,6 +14,24 @@
 #define GOOI_RANGE_STEP 1024 /* words traced at a time */
 #define GOOI_FILTER_MIN 16   /* words from which the filter pays */
 
+/* What a type says that can't be, or NULL. */
+const char *gooi_layout_fault(const GooGcType *type) {
+    bool has_array = type->layout == GOO_GC_LAYOUT_ARRAY;
+    if ((unsigned)type->layout > GOO_GC_LAYOUT_CONSERVATIVE) {
+        return "has a layout that is none";
+    }
+    if (type->layout == GOO_GC_LAYOUT_TRACE && type->trace == NULL) {
+        return "has no trace";
+    }
+    if ((has_array || type->layout == GOO_GC_LAYOUT_BITMAP) && type->bitmap == NULL &&
+        type->bitmap_words != 0) {
+        return "has no bitmap, but bitmap_words";
+    }
+    return has_array && type->array_offset % sizeof(GooiWord) != 0
+               ? "has an array_offset that is no multiple of the word"
+               : NULL;
+}
+
 /* The bytes that an object must have for what its bitmap, or its array's offset, names. */
 size_t gooi_layout_reach(const GooGcType *type) {
     size_t reach = type->layout == GOO_GC_LAYOUT_ARRAY ? type->array_offset : 0;

@@ -296,6 +296,14 @@ static void verify_trace_words(GooGcVisitor *visitor, uintptr_t low, uintptr_t h
     }
 }
 
+static bool verify_type(Verify *v, uintptr_t object, const GooGcType *type) {
+    const char *fault = gooi_layout_fault(type);
+    if (fault != NULL) {
+        verify_fault(v, "GC-3: the type of %s %p %s", verify_holder_name(v), (void *)object, fault);
+    }
+    return fault == NULL;
+}
+
 /* An object that is smaller than its type says would have its neighbour's words traced. */
 static bool verify_extent(Verify *v, uintptr_t object, uintptr_t end, const GooGcType *type) {
     size_t reach = gooi_layout_reach(type);
@@ -336,7 +344,7 @@ static void verify_trace_weak(Verify *v, GooGcVisitor *visitor, uintptr_t object
 
 static void verify_trace_by_type(Verify *v, GooGcVisitor *visitor, uintptr_t object, uintptr_t end,
                                  const GooGcType *type) {
-    if (!verify_extent(v, object, end, type)) {
+    if (!verify_type(v, object, type) || !verify_extent(v, object, end, type)) {
         return;
     }
     bool pointers = (type->flags & GOO_GC_TYPE_BITMAP_POINTERS) != 0;

@@ -90,6 +90,7 @@ void gooi_mark_modes_take(GooGcVisitor *v);
 void gooi_mark_modes_keep(GooGcVisitor *v);
 
 /* layout.c */
+const char *gooi_layout_fault(const GooGcType *type); /* NULL: none */
 size_t gooi_layout_reach(const GooGcType *type); /* the bytes that an object of it must have */
 size_t gooi_layout_links(const GooGcType *type); /* GooGcVisitor.links; NULL has none */
 

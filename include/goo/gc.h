@@ -128,11 +128,13 @@ typedef struct GooGcOptions {
     void *user;               /* handed to trace_embedder */
     const GooGcType *embedder_layout; /* NULL. Instead of trace_embedder, without a call for each
                                 object: all lie as this type says, which word 0 does not hold.
-                                BITMAP or ARRAY; no finalize; `size` is what the bitmap describes,
+                                BITMAP or ARRAY; no finalize, and no trace_embedder beside it;
+                                `size` is what the bitmap describes,
                                 array_offset where there is an array, or more, and smaller objects
                                 are refused. Lives as long as the heap */
     uint32_t stress_interval; /* 0; else collect at every n-th allocation: finds missing roots */
-    bool verify;              /* false: check the heap after every collection; panic if corrupt */
+    bool verify;              /* false: check the heap before and after every collection; panic if
+                                 corrupt: a missing root, a type that can't be, is told by name */
     bool poison;              /* false: fill freed memory with 0xDB at once; what goes back to the
                                  OS reads zero instead */
 } GooGcOptions;
@@ -209,7 +211,8 @@ typedef enum GooGcLayout {
  * heap's encoding; without the flag they are slots. */
 enum { GOO_GC_TYPE_BITMAP_POINTERS = 1, GOO_GC_TYPE_ARRAY_POINTERS = 2 };
 
-/* Constant while any of its objects is alive, and in the same place. */
+/* Constant while any of its objects is alive, and in the same place. What it says is believed, and
+ * checked by verify only. */
 struct GooGcType {
     const char *name;      /* for reports */
     size_t size;           /* of an object, bytes, with its header; what size 0 means in an alloc */

@@ -239,10 +239,10 @@ GOO_TEST(gc_verify, unmarked_objects) {
     verify_end_fixture(&f);
 }
 
-/* A callback that forgets its child every other time. */
+/* A callback that forgets its child while its heap is marked first. */
 static void verify_trace_sometimes(void *object, GooGcVisitor *v) {
     static int calls;
-    if (calls++ % 2 != 0) {
+    if (calls++ != 1) {
         goo_gc_visit_pointer(v, &((Pair *)object)->first);
     }
 }
@@ -262,6 +262,42 @@ GOO_TEST(gc_verify, option_panics) {
     object->first = pair_new(m, NULL, NULL, 0);
     CHECK_PANICS(goo_gc_collect(m, GOO_GC_FULL), "of forgetful");
     CHECK(strstr(goo_test_panic_message(), "after collection 1") != NULL);
+}
+
+/* Without the option marking would go where nothing is. */
+GOO_TEST(gc_verify, option_tells_of_a_missing_root) {
+    GooGcHeap *heap = heap_of("verify,poison");
+    verify_given_up = heap;
+    GooGcMutator *m = goo_gc_attach(heap);
+    void *kept = goo_gc_alloc_leaf(m, 32);
+    goo_gc_push(m, pair_new(m, NULL, NULL, 0));
+    collect(m);
+    goo_gc_push(m, kept); /* which nothing held */
+    CHECK_PANICS(goo_gc_collect(m, GOO_GC_FULL), "where no object starts");
+    CHECK(strstr(goo_test_panic_message(), "before collection 2: GC-6") != NULL);
+}
+
+static void verify_expect_type(GooGcType type, const char *text) {
+    GooGcHeap *heap = heap_of("verify");
+    verify_given_up = heap;
+    GooGcMutator *m = goo_gc_attach(heap);
+    type.name = "odd";
+    type.size = 32;
+    GooGcType *lasting = malloc(sizeof type);
+    *lasting = type;
+    goo_gc_push(m, goo_gc_alloc(m, lasting, 0));
+    CHECK_PANICS(goo_gc_collect(m, GOO_GC_FULL), text);
+    CHECK(strstr(goo_test_panic_message(), "GC-3: the type of odd") != NULL);
+    free(lasting);
+}
+
+GOO_TEST(gc_verify, option_tells_of_types_that_cannot_be) {
+    verify_expect_type((GooGcType){.layout = GOO_GC_LAYOUT_TRACE}, "has no trace");
+    verify_expect_type((GooGcType){.layout = GOO_GC_LAYOUT_BITMAP, .bitmap_words = 1},
+                       "has no bitmap");
+    verify_expect_type((GooGcType){.layout = GOO_GC_LAYOUT_ARRAY, .array_offset = 12},
+                       "no multiple");
+    verify_expect_type((GooGcType){.layout = (GooGcLayout)77}, "a layout that is none");
 }
 
 /* --- tables --- */

@@ -29,7 +29,8 @@ typedef struct GooGcStats {
     size_t peak_bytes;     /* the largest sum of the three above */
     size_t objects_live;   /* objects found alive by the last collection */
     size_t objects_marked; /* in all collections together */
-    size_t limit_hits;     /* requests that the hard limit refused */
+    size_t limit_hits;     /* requests that the hard limit refused; not those beyond the
+                              heap's address space, which no limit need refuse */
     uint64_t allocated_bytes, allocated_objects; /* since creation; sizes rounded up to 16 */
 } GooGcStats;
 
