@@ -138,17 +138,28 @@ static inline bool pool_spans(const Pool *pool, const void *object) {
     return (uintptr_t)object - pool->low < pool->span;
 }
 
-/* Under the lock. */
-static void pool_give(Pool *pool, void *object) {
+/* Panics unless it is an object of the pool that is in use. Under the lock. */
+static void pool_check(Pool *pool, const void *object, const char *again) {
     if (GOOI_UNLIKELY(!pool_spans(pool, object) ||
                       (GOO_CHECK_LEVEL >= 2 && gooi_pool_block_of(pool, object) == NULL))) {
         pool_panic(pool, "pool: %p is no object of this pool", object);
     }
     uintptr_t word = gooi_pool_peek(pool, object);
     if (GOOI_UNLIKELY(pool_is_link(pool, word) && pool_is_free(pool, object, word))) {
-        pool_panic(pool, "pool: the object at %p was freed before (double free)", object);
+        pool_panic(pool, again, object);
     }
+}
+
+/* Under the lock. */
+static void pool_give(Pool *pool, void *object) {
+    pool_check(pool, object, "pool: the object at %p was freed before (double free)");
     gooi_pool_push(pool, object);
+}
+
+static void pool_check_grown(Pool *pool, const void *object) {
+    gooi_pool_lock(pool);
+    pool_check(pool, object, "pool: the object at %p, to be resized, was freed before");
+    gooi_pool_unlock(pool);
 }
 
 void *goo_pool_take_slow(GooAllocator *a) {
@@ -239,15 +250,16 @@ static void pool_free(void *ctx, void *ptr, size_t size, size_t alignment) {
 }
 
 static bool pool_resize(void *ctx, void *ptr, size_t old_size, size_t new_size, size_t alignment) {
-    (void)ptr;
     (void)old_size;
     (void)alignment;
+    pool_check_grown(ctx, ptr);
     return new_size <= ((const Pool *)ctx)->object_size;
 }
 
 static void *pool_realloc(void *ctx, void *ptr, size_t old_size, size_t new_size, size_t alignment,
                           GooAllocOptions options) {
     size_t room = new_size;
+    pool_check_grown(ctx, ptr);
     gooi_round_to_pages(&room, &alignment, options);
     if (!pool_fits(ctx, room, alignment)) {
         errno = EINVAL;

@@ -263,6 +263,25 @@ GOO_TEST(pool, calls_on_what_is_no_pool_panic) {
     CHECK_PANICS(goo_pool_get_stats(NULL, NULL, NULL), "no pool");
 }
 
+GOO_TEST(pool, what_is_no_object_is_not_resized) {
+    for (int shared = 0; shared < 2; shared++) {
+        GooPoolOptions options = {.object_size = 64, .thread_safe = shared != 0};
+        GooAllocator *a = goo_pool_allocator_create_with(NULL, &options);
+        uint8_t *far = goo_memory_alloc(1 << 20);
+        memset(far, 0x5a, 1 << 20);
+        void *p = goo_memory_alloc_with(a, 8);
+        CHECK_PANICS(goo_memory_realloc_with(a, far + 4096, 8, 16), "no object of this pool");
+        CHECK_PANICS(goo_memory_resize_options(a, far + 4096, 8, 16, 0), "no object of this pool");
+        CHECK_PTR_EQ(goo_memory_realloc_with(a, p, 8, 64), p);
+        goo_memory_free_with(a, p, 64);
+        CHECK_PANICS(goo_memory_realloc_with(a, p, 8, 16), "freed before");
+        CHECK_PANICS(goo_memory_resize_options(a, p, 8, 16, 0), "freed before");
+        CHECK_PTR_EQ(goo_memory_alloc_with(a, 64), p); /* the list is whole */
+        goo_memory_free(far, 1 << 20);
+        goo_allocator_destroy(a);
+    }
+}
+
 /* In every build: no address outside of the pool's blocks is taken for an object. */
 GOO_TEST(pool, foreign_pointers_panic_and_change_nothing) {
     for (int shared = 0; shared < 2; shared++) {
