@@ -44,17 +44,27 @@ static void policy_count_failure(GooAllocator *a) {
     }
 }
 
+/* Where the request was made, for the end of a message; "" when that is not known. */
+static const char *policy_place(char *text, size_t size) {
+    text[0] = '\0';
+    if (gooi_site.file != NULL) {
+        snprintf(text, size, ", asked for at %s:%d", gooi_site.file, gooi_site.line);
+    }
+    return text;
+}
+
 /* Counts the failure, and panics or returns NULL. */
 static void *policy_end(const GooiRequest *request, int reason) {
     GooAllocator *a = request->allocator;
     policy_count_failure(a);
     if (policy_must_not_fail(request)) {
-        gooi_panic("%s: %s: %zu bytes aligned to %zu from allocator '%s'%s, asked for at %s:%d",
+        char place[256];
+        gooi_panic("%s: %s: %zu bytes aligned to %zu from allocator '%s'%s%s",
                    request->call, reason == ENOMEM ? "out of memory" : "request refused",
                    request->size - request->header, request->alignment,
                    a->name != NULL ? a->name : "?",
                    request->ptr != NULL ? " (realloc; the old block is unchanged)" : "",
-                   gooi_site.file != NULL ? gooi_site.file : "?", gooi_site.line);
+                   policy_place(place, sizeof place));
     }
     errno = reason;
     return NULL;
