@@ -90,9 +90,12 @@ def write_kept(path, made_with, counts):
             file.write(f"{count:8.2f}  {case}\n")
 
 
-def compare(kept, counts):
-    """Prints a line for each; True when none takes more."""
-    good = True
+def compare(kept, counts, is_all=False):
+    """Prints a line for each; True when none takes more, and of all none that is kept is gone."""
+    gone = [case for case in kept if is_all and case not in counts]
+    for case in gone:
+        print(f"         {kept[case]:8.2f}  {case}: NOT COUNTED")
+    good = not gone
     for case, count in counts.items():
         before = kept.get(case)
         if before is None:
@@ -123,10 +126,10 @@ def main():
         print(f"skipped: instructions are kept for {kept_with}, this is {made_with}")
         return 0
     print("     now     kept  instructions of a turn")
-    if compare(kept, count_all(options.program, options.cases)):
+    if compare(kept, count_all(options.program, options.cases), not options.cases):
         return 0
-    print("A fast path takes more instructions than are kept. If that is meant, keep the new count: "
-          "./goo bench instructions --update")
+    print("A fast path takes more instructions than are kept, or was not counted. If that is "
+          "meant, keep the new count: ./goo bench instructions --update")
     return 1
 
 

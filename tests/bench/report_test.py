@@ -325,7 +325,10 @@ def instruction_counts_are_compared(run, text):
         same = instructions.compare(kept, {"a": 100.9, "b": 5.2, "new": 3.0})
         fewer = instructions.compare(kept, {"a": 80.0})
         more = [instructions.compare(kept, one) for one in ({"a": 101.1}, {"b": 5.4})]
+        gone = instructions.compare(kept, {"a": 100.0}, is_all=True)
+        whole = instructions.compare(kept, dict(kept), is_all=True)
     expect(same and fewer and more == [False, False], same, fewer, more)
+    expect(whole and not gone and "b: NOT COUNTED" in said.getvalue(), said.getvalue())
     for line in ("new: not kept yet", "a: fewer", "b: MORE"):
         expect(line in said.getvalue(), line, said.getvalue())
     with tempfile.TemporaryDirectory() as folder:
