@@ -41,7 +41,8 @@ typedef struct BenchSpread {
 
 static inline BenchSpread bench_spread(double *samples, size_t count) {
     qsort(samples, count, sizeof *samples, bench_compare);
-    return (BenchSpread){samples[0], samples[count / 2], samples[count - 1]};
+    double median = (samples[(count - 1) / 2] + samples[count / 2]) / 2;
+    return (BenchSpread){samples[0], median, samples[count - 1]};
 }
 
 /* The value in the first line of a file that begins with `key`, or "unknown". */
