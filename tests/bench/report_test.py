@@ -302,8 +302,9 @@ def costs_have_a_geometric_mean(run, text):
 
 
 def collectors_that_were_not_measured_are_absent(run, text):
-    gc = {"benches": [{"name": "gc"}], "present": set(), "rows": [made_up("Boehm, 1 marker", "peer", 2.0),
-                                                made_up("explicit frees, mimalloc", "oracle", 1.0)]}
+    gc = {"benches": [{"name": "gc"}], "present": set(),
+          "rows": [made_up("Boehm, 1 marker", "peer", 2.0),
+                   made_up("explicit frees, mimalloc", "oracle", 1.0)]}
     expect(list(bench.absent_peers(gc)) == ["Whippet"], bench.absent_peers(gc))
     expect(bench.absent_peers(dict(gc, present={"Whippet"})) == {}, "without memory, but there")
     gc["rows"].append(made_up("Whippet, 1 marker", "peer", 3.0))
