@@ -16,6 +16,9 @@
  * which a free returns to the parent. GOO_ALLOC_PERSIST places a block apart: it survives rewinds
  * and resets, also when it is reallocated, and ends with the arena or with its own free.
  *
+ * Foreign pointers, double frees and wrong sizes are not noticed here: to look for them put the
+ * debug allocator over the arena.
+ *
  * While `track_stats` is on, or an allocator that counts lies over the arena (tracking, limit,
  * debug), each block has a record of 32 bytes in front of it, so that a reset knows what it frees;
  * blocks then do not lie side by side.

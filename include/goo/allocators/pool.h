@@ -12,8 +12,9 @@
  * A request may be smaller than an object; it takes one. A larger request, or one aligned more
  * strictly than the pool's objects, is NULL with EINVAL. Freed objects wait in a list for the next
  * request; memory goes back to the parent only by goo_pool_trim, destroy, and not by a reset, after
- * which all objects are free. Freeing an object twice panics, and so does, at the next request, an
- * object whose first bytes were written after it was freed.
+ * which all objects are free. Freeing an object twice panics, and so does freeing or resizing what
+ * is none of the pool's or free, and, at the next request, an object whose first bytes were written
+ * after it was freed.
  */
 #ifndef GOO_ALLOCATORS_POOL_H
 #define GOO_ALLOCATORS_POOL_H

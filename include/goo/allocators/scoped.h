@@ -14,6 +14,9 @@
  * back with the scope, or at once for the last; one above some KiB has memory of its own, which a
  * free returns to the parent. Blocks that somebody counts have a record of 32 bytes in front, as an
  * arena's.
+ *
+ * Foreign pointers, double frees and wrong sizes are not noticed here: to look for them put the
+ * debug allocator over the scope.
  */
 #ifndef GOO_ALLOCATORS_SCOPED_H
 #define GOO_ALLOCATORS_SCOPED_H
