@@ -68,7 +68,7 @@ static GooGcHeap *owned_heap_to_grow(GooGcMutator *m, const char *call) {
 /* --- a request in its steps --- */
 
 typedef struct OwnedRequest {
-    GooiPending pending;     /* first: recovered from its address; a realloc's */
+    GooiPending pending;     /* first: recovered from its address */
     GooGcMutator *m;
     void *owner;
     bool refused;            /* no owner: nothing can help */
@@ -191,6 +191,32 @@ static bool owned_record_block(GooGcHeap *heap, const void *owner, GooAllocator 
     return index != 0;
 }
 
+/* What a first attempt counts while its allocator is asked. */
+typedef struct OwnedCount {
+    GooiPending pending; /* first: recovered from its address */
+    GooGcHeap *heap;
+    size_t bytes;
+} OwnedCount;
+
+/* This thread panics, and may never come back to the attempt. */
+static void owned_abandon_count(GooiPending *pending) {
+    const OwnedCount *c = (const OwnedCount *)(const void *)pending;
+    owned_end_pending(c->heap, c->bytes);
+    gooi_pressure_discount(c->heap, c->bytes);
+}
+
+static void *owned_get_counted(GooGcHeap *heap, GooAllocator *a, size_t size) {
+    OwnedCount c = {.heap = heap, .bytes = size};
+    owned_add_pending(heap, size);
+    gooi_pending_begin(&c.pending, owned_abandon_count);
+    void *block = goo_memory_alloc_with(a, size);
+    if (GOOI_UNLIKELY(!gooi_pending_end(&c.pending))) { /* it came back after all (PENDING-2) */
+        owned_add_pending(heap, size);
+        gooi_pressure_restore(heap, size);
+    }
+    return block;
+}
+
 /* The usual case, with one turn of the lock: an allocator that nothing can be attached below, a
  * block within the limit, and room for its record. NULL, and nothing has changed: the whole way,
  * and *out_failed says whether the allocator was asked. */
@@ -201,8 +227,7 @@ static void *owned_alloc_at_once(GooGcHeap *heap, const void *owner, GooAllocato
         !gooi_in_heap(heap, (uintptr_t)owner) || !gooi_pressure_count(heap, size)) {
         return NULL;
     }
-    owned_add_pending(heap, size);
-    void *block = goo_memory_alloc_with(a, size);
+    void *block = owned_get_counted(heap, a, size);
     bool done = block != NULL && owned_record_block(heap, owner, a, block, size);
     owned_end_pending(heap, size);
     if (GOOI_LIKELY(done)) {
@@ -214,6 +239,39 @@ static void *owned_alloc_at_once(GooGcHeap *heap, const void *owner, GooAllocato
     return NULL;
 }
 
+/* This thread panics, and may never come back to the request: nothing is held for it. */
+static void owned_abandon_alloc(GooiPending *pending) {
+    OwnedRequest *r = (OwnedRequest *)(void *)pending;
+    owned_discount_growth(r->m->heap, r);
+    owned_unprepare(r->m->heap, r);
+}
+
+/* It came back after all (PENDING-2), with a block: prepares anew, or gives the block up. */
+static bool owned_prepare_again(GooGcHeap *heap, OwnedRequest *r) {
+    size_t growth = r->grown ? 0 : owned_growth(r);
+    owned_add_pending(heap, growth);
+    gooi_pressure_restore(heap, growth);
+    r->grown = true;
+    if (owned_prepare(heap, r)) {
+        return true;
+    }
+    owned_discount_growth(heap, r);
+    goo_memory_free_with(r->allocator, r->block, r->size);
+    return false;
+}
+
+static bool owned_get_prepared(GooGcHeap *heap, OwnedRequest *r) {
+    gooi_pending_begin(&r->pending, owned_abandon_alloc);
+    bool done = r->size <= GOOI_OWNED_SIZE_MAX && owned_try(owned_get_block, r, r->size);
+    if (GOOI_UNLIKELY(!gooi_pending_end(&r->pending))) {
+        return done && owned_prepare_again(heap, r);
+    }
+    if (!done) {
+        owned_unprepare(heap, r);
+    }
+    return done;
+}
+
 static void *owned_alloc(OwnedRequest *r) {
     GooGcHeap *heap = r->m->heap;
     bool failed = r->failed; /* the allocator, not the table */
@@ -222,8 +280,7 @@ static void *owned_alloc(OwnedRequest *r) {
         return r->refused ? NULL : gooi_alloc_fail(r->m, r->size);
     }
     r->failed = failed;
-    if (r->size > GOOI_OWNED_SIZE_MAX || !owned_try(owned_get_block, r, r->size)) {
-        owned_unprepare(heap, r);
+    if (!owned_get_prepared(heap, r)) {
         return gooi_alloc_fail(r->m, r->size);
     }
     gooi_heap_lock(heap);

@@ -314,6 +314,44 @@ GOO_TEST(gc_owned_race, realloc_left_by_a_panic) {
     }
 }
 
+static void *refuse_alloc(void *context, size_t size, size_t alignment, GooAllocOptions options) {
+    (void)context;
+    (void)size;
+    (void)alignment;
+    (void)options;
+    return NULL;
+}
+
+/* A panic inside the allocator leaves nothing counted and nothing held. One that can't be attached
+ * below others is asked at once, a decorator after the table has made room. */
+GOO_TEST(gc_owned_race, alloc_left_by_a_panic) {
+    for (int decorated = 0; decorated < 2; decorated++) {
+        GooGcHeap *heap = heap_of("hard=64M,initial=1G");
+        GooGcMutator *m = goo_gc_attach(heap);
+        void *owner = pair_new(m, NULL, NULL, 1);
+        CHECK_EQ(goo_gc_root_add_pointer(heap, &owner), GOO_OK);
+        GooAllocator *parent = goo_system_allocator_create();
+        GooAllocator *a = decorated ? goo_failing_allocator_create(parent, 1000) : parent;
+        CHECK(a != NULL);
+        a->strategy = GOO_ALLOC_STRATEGY_PANIC;
+        void *(*usual)(void *, size_t, size_t, GooAllocOptions) = a->alloc;
+        a->alloc = refuse_alloc;
+        CHECK_PANICS(goo_gc_owned_alloc(m, owner, a, 40 << 20), "out of memory");
+        a->alloc = usual;
+        goo_gc_pop(m, 1); /* the owner, as the call kept it */
+        CHECK_EQ(goo_gc_get_stats(heap).external_bytes, 0);
+        CHECK_EQ(heap->owned.promised, 0);
+        CHECK_EQ(heap->owned.pending_bytes, 0);
+        CHECK(goo_gc_owned_alloc(m, owner, a, 40 << 20) != NULL);
+        CHECK_EQ(goo_gc_verify(heap, stderr), GOO_OK);
+        goo_gc_heap_destroy(heap);
+        if (decorated) {
+            goo_allocator_destroy(a);
+        }
+        goo_allocator_destroy(parent);
+    }
+}
+
 /* --- by chance --- */
 
 enum { CROWD = 4, CROWD_BLOCKS = 16, CROWD_STEPS = 4000 };
