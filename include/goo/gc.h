@@ -85,8 +85,8 @@ typedef struct GooGcValueEncoding {
  * collection takes * bytes allocated a second * a constant), which heaps of the same growth_factor
  * share, so that memory goes where it saves the most time; never below initial_bytes. Measures
  * time, so the sequence of collections is not the same in every run; with the others it is, without
- * stack scanning and decay, but for one thing: how far the mark stack grows beyond 64 KiB depends on
- * the order of marking, which follows time, and what it grew by counts near a hard limit. */
+ * stack scanning and decay, but for one thing: how far the mark stack grows beyond 64 KiB depends
+ * on the order of marking, which follows time, and what it grew by counts near a hard limit. */
 typedef enum GooGcSizing {
     GOO_GC_SIZING_PROPORTIONAL,
     GOO_GC_SIZING_FIXED,
