@@ -19,6 +19,7 @@ Exit code: 0; 1 when a benchmark failed; 64 when the command line is wrong.
 """
 
 import argparse
+import contextlib
 import datetime
 import json
 import os
@@ -131,6 +132,28 @@ def watch(lines, clock):
         clock.show()
 
 
+class Interruption:
+    """A signal ends the driver: at once, or when a program that is being started is known."""
+    is_held, number = False, None
+
+    @classmethod
+    def came(cls, number, _frame):
+        cls.number = number
+        if not cls.is_held:
+            sys.exit(128 + number)
+
+    @classmethod
+    @contextlib.contextmanager
+    def held(cls):
+        cls.is_held = True
+        try:
+            yield
+        finally:
+            cls.is_held = False
+        if cls.number is not None:
+            sys.exit(128 + cls.number)
+
+
 def end_program(program):
     """With what it started, which is in its process group."""
     if program.poll() is None:
@@ -143,8 +166,7 @@ def run_program(name, command, run, clock):
     with tempfile.NamedTemporaryFile(suffix=".rows") as rows:
         environment = dict(os.environ, GOO_BENCH_ROWS=rows.name)
         lines, ended = lines_of(rows.name, run, name), threading.Event()
-        program = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True,
-                                   start_new_session=True)
+        program = None
 
         def watcher():
             while not ended.wait(1):
@@ -153,13 +175,17 @@ def run_program(name, command, run, clock):
         thread = threading.Thread(target=watcher, daemon=True)
         thread.start()
         try:
+            with Interruption.held():
+                program = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE,
+                                           text=True, start_new_session=True)
             for line in program.stdout:
                 with clock.lock:
                     clock.hide()
                     print(line, end="", flush=True)
             status = program.wait()
         finally:
-            end_program(program)
+            if program is not None:
+                end_program(program)
             ended.set()
             thread.join()
         watch(lines, clock)
@@ -379,14 +405,10 @@ def write(path, text):
         file.write(text)
 
 
-def interrupted(number, frame):
-    sys.exit(128 + number)
-
-
 def main(arguments):
     options = parse_options(arguments)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, interrupted)
+        signal.signal(number, Interruption.came)
     run = read_recorded(options.recorded) if options.recorded else run_all(options)
     if run is None:
         return 1
